@@ -1,0 +1,134 @@
+"""Self-checks for the exercises: they say what is wrong, and never stop the notebook.
+
+A chapter's exercise ends with ``check("pooling.lookup", my_function)``. The part before the dot
+names the chapter's module in this folder, the part after it the exercise. The check runs the
+answer on inputs that tell right from wrong and prints one line: ``✓`` or ``✗`` with the mistake.
+
+Set the environment variable ``ATTN_CHECKS=raise`` (for grading) and a wrong answer raises
+:class:`Mistake` instead.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Mistake", "Result", "check", "compare", "exercise"]
+
+_exercises: dict[str, Callable[[Any], None]] = {}
+
+
+class Mistake(AssertionError):
+    """What is wrong with an answer, in words that help to mend it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outcome of a check; true if the answer passed."""
+
+    passed: bool
+    message: str
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def _ipython_display_(self) -> None:
+        """Show nothing: ``check`` has printed the message already."""
+
+
+def exercise(name: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+    """Register the decorated function as the check of exercise ``name``.
+
+    The function receives the reader's answer and raises :class:`Mistake` if it is wrong.
+    """
+
+    def register(function: Callable[[Any], None]) -> Callable[[Any], None]:
+        _exercises[name] = function
+        return function
+
+    return register
+
+
+def check(name: str, answer: Any) -> Result:
+    """Check ``answer`` to the exercise ``name``, print the outcome and return it.
+
+    Args:
+        name: ``"<module>.<exercise>"``, as the chapter gives it.
+        answer: the reader's function, class or value.
+
+    Raises:
+        ValueError: there is no exercise of this name.
+        Mistake: the answer is wrong and ``ATTN_CHECKS=raise`` is set.
+    """
+    module = name.partition(".")[0]
+    if module.isidentifier():
+        try:
+            importlib.import_module(f"{__name__}.{module}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{module}":
+                raise
+    if name not in _exercises:
+        raise ValueError(f"name: no exercise {name!r}; there are {sorted(_exercises)}")
+    try:
+        _exercises[name](answer)
+    except Mistake as mistake:
+        return _report(Result(False, f"✗ {name}: {mistake}"))
+    except Exception as error:  # whatever the reader's code raises is a message for the reader
+        problem = f"your code stopped with {type(error).__name__}: {error}"
+        return _report(Result(False, f"✗ {name}: {problem}"))
+    return _report(Result(True, f"✓ {name}: right"))
+
+
+def _report(result: Result) -> Result:
+    if not result and os.environ.get("ATTN_CHECKS") == "raise":
+        raise Mistake(result.message)
+    print(textwrap.fill(result.message, width=80, subsequent_indent="  "))
+    return result
+
+
+def compare(
+    got: Any,
+    want: Tensor,
+    what: str = "the result",
+    mistakes: Mapping[str, Tensor] | None = None,
+    tolerance: float = 1e-4,
+) -> None:
+    """Raise :class:`Mistake` unless ``got`` equals ``want``.
+
+    Args:
+        got: what the reader's code returned.
+        want: the right value.
+        what: how to call the value in the message.
+        mistakes: for common mistakes, the message and the value that this mistake leads to.
+        tolerance: largest absolute difference accepted.
+    """
+    if got is None or got is Ellipsis:
+        raise Mistake(f"{what} is {got}: nothing has been computed yet")
+    if not isinstance(got, Tensor):
+        try:
+            got = torch.as_tensor(got)
+        except (TypeError, ValueError, RuntimeError) as error:
+            kind = type(got).__name__
+            raise Mistake(f"{what} should be a tensor or a number, not {kind}") from error
+    got, want = got.detach().cpu().double(), want.detach().cpu().double()
+    for message, wrong in (mistakes or {}).items():
+        if _close(got, wrong.detach().cpu().double(), tolerance):
+            raise Mistake(message)
+    if got.shape != want.shape:
+        raise Mistake(f"{what} has shape {tuple(got.shape)}, expected {tuple(want.shape)}")
+    if got.isnan().any() and not want.isnan().any():
+        raise Mistake(f"{what} contains NaN")
+    if not _close(got, want, tolerance):
+        off = (got - want).abs().max().item()
+        raise Mistake(f"{what} differs from the right one by up to {off:.2g}")
+
+
+def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:
+    return a.shape == b.shape and torch.allclose(a, b, rtol=0.0, atol=tolerance)

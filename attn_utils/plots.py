@@ -1,0 +1,184 @@
+"""Figures for attention: heatmaps that share one colour scale, and the book's plot style.
+
+Each function returns a :class:`matplotlib.figure.Figure`. A notebook shows it when it is the last
+expression of a cell (or with ``display(figure)``); a script calls ``figure.savefig``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["book_style", "finish", "show_heatmaps"]
+
+# Okabe & Ito's palette: eight colours that stay apart for colour-blind readers.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+
+
+def book_style() -> None:
+    """Set matplotlib's defaults to the book's: sharp, colour-blind safe, few lines."""
+    import matplotlib as mpl
+
+    mpl.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "figure.figsize": (5.5, 3.2),
+            "figure.constrained_layout.use": True,
+            "savefig.dpi": 110,
+            "axes.prop_cycle": mpl.cycler(color=PALETTE),  # type: ignore[attr-defined]
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": "medium",
+            "legend.frameon": False,
+            "image.interpolation": "nearest",
+        }
+    )
+
+
+def finish(figure: Figure) -> Figure:
+    """Hand a pyplot figure over to the notebook, which then shows it exactly once.
+
+    The inline backend draws every figure that pyplot still holds at the end of a cell; a figure
+    that is also the value of the cell would appear twice.
+    """
+    from matplotlib import pyplot as plt
+
+    if "inline" in plt.get_backend().lower():
+        plt.close(figure)
+    return figure
+
+
+def show_heatmaps(
+    matrices: Tensor | npt.ArrayLike,
+    xlabel: str,
+    ylabel: str,
+    titles: Sequence[str] | None = None,
+    figsize: tuple[float, float] = (2.5, 2.5),
+    cmap: str = "Reds",
+    *,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    xticklabels: Sequence[str] | None = None,
+    yticklabels: Sequence[str] | None = None,
+) -> Figure:
+    """Draw a grid of matrices as heatmaps with one colour scale and one colour bar.
+
+    Args:
+        matrices: (rows, columns, queries, keys), a tensor of any dtype and device or an array.
+            The first two axes say where a matrix stands in the figure.
+        xlabel: label below the bottom row, usually "Keys".
+        ylabel: label beside the left column, usually "Queries".
+        titles: one title per column (``columns`` strings) or one per matrix
+            (``rows · columns`` strings, row by row).
+        figsize: width and height of the whole figure in inches.
+        cmap: name of a matplotlib colour map.
+        vmin: value of the lightest colour; by default 0, or the least entry if that is negative.
+        vmax: value of the darkest colour; by default the largest entry of all matrices.
+        xticklabels: names of the keys, one each.
+        yticklabels: names of the queries, one each.
+
+    Returns:
+        The figure. Labels and titles are shown as plain text; ``$`` and ``<`` mean themselves.
+
+    Raises:
+        ValueError: ``matrices`` is not 4-D, is empty or contains NaN or infinity, or a list of
+            names has the wrong length.
+    """
+    values = _four_dimensional(matrices)
+    rows, columns, queries, keys = values.shape
+    titles = _names("titles", titles, columns, rows * columns)
+    xticklabels = _names("xticklabels", xticklabels, keys)
+    yticklabels = _names("yticklabels", yticklabels, queries)
+    low = min(0.0, float(values.min())) if vmin is None else float(vmin)
+    high = float(values.max()) if vmax is None else float(vmax)
+    if vmin is None and vmax is None and low == high:
+        high = low + 1.0  # all zero: any scale will do, and matplotlib would invent a negative one
+    if not low <= high:
+        raise ValueError(f"vmin, vmax: expected vmin <= vmax, got vmin={low}, vmax={high}")
+
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(
+        rows, columns, figsize=figsize, sharex=True, sharey=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for i in range(rows):
+        for j in range(columns):
+            ax = axes[i, j]
+            image = ax.imshow(values[i, j], cmap=cmap, vmin=low, vmax=high)
+            if i == rows - 1:
+                _plain(ax.set_xlabel(xlabel))
+            if j == 0:
+                _plain(ax.set_ylabel(ylabel))
+            if titles is not None and (i == 0 or len(titles) > columns):
+                _plain(ax.set_title(titles[i * columns + j]))
+            _tick_names(ax, xticklabels, yticklabels)
+    figure.colorbar(image, ax=axes, shrink=0.6)
+    return finish(figure)
+
+
+def _four_dimensional(matrices: Tensor | npt.ArrayLike) -> npt.NDArray[np.float64]:
+    if isinstance(matrices, Tensor):
+        if matrices.is_complex():  # the cast below would drop the imaginary parts
+            raise ValueError(f"matrices: expected real numbers, got {matrices.dtype}")
+        # bfloat16 has no NumPy counterpart, gradients and devices do not travel either
+        values = matrices.detach().to(device="cpu", dtype=torch.float64).numpy()
+    else:
+        try:
+            if np.iscomplexobj(matrices):
+                raise TypeError("they are complex")
+            values = np.asarray(matrices, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"matrices: expected an array of numbers ({error})") from error
+    if values.ndim != 4:
+        advice = {
+            2: "; for one matrix pass matrices[None, None]",
+            3: "; for a row of matrices pass matrices[None]",
+        }
+        raise ValueError(
+            "matrices: expected 4 axes (rows, columns, queries, keys), got shape "
+            f"{tuple(values.shape)}{advice.get(values.ndim, '')}"
+        )
+    if values.size == 0:
+        raise ValueError(f"matrices: expected no empty axis, got shape {tuple(values.shape)}")
+    if not np.isfinite(values).all():
+        count = int((~np.isfinite(values)).sum())
+        raise ValueError(
+            f"matrices: expected finite numbers, got {count} NaN or infinite entries "
+            f"in shape {tuple(values.shape)}"
+        )
+    return values
+
+
+def _names(argument: str, names: Sequence[str] | None, *lengths: int) -> list[str] | None:
+    if names is None:
+        return None
+    if isinstance(names, str) or len(names) not in lengths:
+        expected = " or ".join(str(n) for n in dict.fromkeys(lengths))
+        got = repr(names) if isinstance(names, str) else f"{len(names)}"
+        raise ValueError(f"{argument}: expected {expected} strings, got {got}")
+    return [str(name) for name in names]
+
+
+def _plain(text: Any) -> None:
+    text.set_parse_math(False)  # "$$" in a label would stop matplotlib's TeX parser
+
+
+def _tick_names(ax: Axes, x: list[str] | None, y: list[str] | None) -> None:
+    if x is not None:
+        for label in ax.set_xticks(
+            range(len(x)), x, rotation=45, ha="right", rotation_mode="anchor"
+        ):
+            _plain(getattr(label, "label1", label))
+    if y is not None:
+        for label in ax.set_yticks(range(len(y)), y):
+            _plain(getattr(label, "label1", label))
