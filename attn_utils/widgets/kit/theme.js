@@ -1,0 +1,25 @@
+// Colours come from CSS variables (kit.css), which follow the page's or JupyterLab's theme.
+const cssColour = (node, name) => {
+  const text = getComputedStyle(node).getPropertyValue(name).trim();
+  const hex = text.match(/^#([0-9a-f]{6})$/i);
+  if (!hex) throw new Error(`${name} should be #rrggbb, is "${text}"`);
+  return [0, 2, 4].map((at) => parseInt(hex[1].slice(at, at + 2), 16));
+};
+// 256 colours from light to strong as little-endian RGBA words, ready for ImageData.
+const colourRamp = (node) => {
+  const stops = [0, 1, 2, 3].map((i) => cssColour(node, `--aw-ramp-${i}`));
+  return Uint32Array.from({ length: 256 }, (_, i) => {
+    const at = (i / 255) * (stops.length - 1);
+    const k = Math.min(stops.length - 2, Math.floor(at));
+    const [r, g, b] = [0, 1, 2].map((c) =>
+      Math.round(stops[k][c] + (at - k) * (stops[k + 1][c] - stops[k][c])),
+    );
+    return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+  });
+};
+const onThemeChange = (run, signal) => {
+  const observer = new MutationObserver(run);
+  observer.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  observer.observe(document.body, { attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
+  signal?.addEventListener("abort", () => observer.disconnect());
+};

@@ -1,0 +1,129 @@
+"""Sphinx extension: the book's widgets, alive in the static page.
+
+MyST-NB stores the state of a notebook's widgets in the page. This extension
+
+* keeps only what ``static/live/host.js`` needs of it;
+* writes each widget's front end once per page, and from the package as it is *now* — the stored
+  state holds the code of the day the notebook was last executed, so a cached page would be stale;
+* puts the widget's still picture beside it, for readers without JavaScript.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+STATE = "application/vnd.jupyter.widget-state+json"
+
+
+def front_end_now(qualified_class: str, attribute: str) -> str:
+    """Return ``_esm`` or ``_css`` of a widget class from the installed package."""
+    module, _, name = qualified_class.rpartition(".")
+    try:
+        return str(getattr(getattr(importlib.import_module(module), name), attribute))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ExtensionError(
+            f"the widget {qualified_class} of a notebook is not in the package: {error}"
+        ) from error
+
+
+def slim_state(text: str) -> tuple[str, dict[str, str]]:
+    """Keep the live widgets' own state; return it and the front-end texts it refers to by id."""
+    page = json.loads(text)
+    texts: dict[str, str] = {}
+    models: dict[str, Any] = {}
+    for model_id, model in page["state"].items():
+        state = model["state"]
+        if "_anywidget_id" not in state:
+            continue  # layouts and styles of ipywidgets
+        kept = {
+            name: value
+            for name, value in state.items()
+            if value is not None
+            and not name.startswith(("_model_", "_view_", "_dom_", "_anywidget_id"))
+            and name not in ("layout", "tabbable", "tooltip")
+        }
+        for attribute in ("_esm", "_css"):
+            source = front_end_now(state["_anywidget_id"], attribute)
+            digest = hashlib.sha256(source.encode()).hexdigest()[:12]
+            texts[f"live-{digest}"] = source
+            kept[attribute] = f"live:{digest}"
+        models[model_id] = {"state": kept, "buffers": model.get("buffers", [])}
+    return json.dumps({"state": models}, separators=(",", ":")).replace("</", "<\\/"), texts
+
+
+def rewrite_page(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Replace the stored widget state of a page; add the host where there is a widget."""
+    scripts = context.get("script_files", [])
+    for index, script in enumerate(list(scripts)):
+        attributes = getattr(script, "attributes", {})
+        if attributes.get("type") != STATE:
+            continue
+        state, texts = slim_state(attributes["body"].replace("<\\/", "</"))
+        make = type(script)
+        scripts[index] = make(None, priority=script.priority, type=STATE, body=state)
+        for text_id, text in texts.items():
+            if "</script" in text.lower():
+                raise ExtensionError(f"{page}: a widget's front end must not contain </script")
+            scripts.append(
+                make(None, priority=script.priority, type="text/plain", id=text_id, body=text)
+            )
+        scripts.append(make("_static/live/host.js", priority=900, **{"async": "async"}))
+        return
+
+
+class StillPicture(SphinxPostTransform):
+    """Put the picture of a widget's output into a <noscript> beside the live view."""
+
+    default_priority = 3  # MyST-NB picks one mime type of an output at 4
+
+    def run(self, **kwargs: Any) -> None:
+        """Move the PNG of each widget output, with its alt text, beside the view."""
+        if self.app.builder.format != "html":
+            return
+        for bundle in list(self.document.findall(nodes.container)):
+            if bundle.get("nb_element") != "mime_bundle":
+                continue
+            kinds = {child["mime_type"]: child for child in bundle.children}
+            view, picture = kinds.get(VIEW), kinds.get("image/png")
+            if view is None or picture is None:
+                continue
+            alt = kinds["text/plain"].astext()
+            for image in picture.findall(nodes.image):
+                still = image.deepcopy()
+                still["alt"] = alt
+                view += [
+                    nodes.raw("", "<noscript>", format="html"),
+                    still,
+                    nodes.raw("", "</noscript>", format="html"),
+                ]
+
+
+def drop_icon_script(app: Sphinx, error: Exception | None) -> None:
+    """Empty the theme's 1.5 MB icon script: the icons also come as a web font, which is enough."""
+    script = Path(app.outdir, "_static", "scripts", "fontawesome.js")
+    if error is None and script.exists():
+        script.write_text("/* the icons come from the web font */\n", encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension."""
+    app.connect(
+        "builder-inited",
+        lambda app: app.config.html_static_path.append(str(Path(__file__).parent / "static")),
+    )
+    app.connect("html-page-context", rewrite_page, priority=900)
+    app.connect("build-finished", drop_icon_script, priority=900)
+    app.add_post_transform(StillPicture)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,130 @@
+"""The built book in a real headless Chromium, cut off from every other host."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+SITE = Path(__file__).parents[2] / "_build" / "html"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+COMPRESSED = {".html", ".js", ".css", ".json", ".svg"}
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves the site as a public host does: text compressed."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args, directory=str(SITE))  # type: ignore[arg-type]
+
+    def log_message(self, *args: object) -> None:
+        """Keep the test's output clean."""
+
+    def do_GET(self) -> None:
+        file = Path(self.translate_path(self.path))
+        if file.suffix not in COMPRESSED or not file.is_file():
+            return super().do_GET()
+        body = gzip.compress(file.read_bytes(), 6)
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(str(file)))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        return None
+
+
+class Watch:
+    """A browser page that remembers everything that should not have happened."""
+
+    def __init__(self, context: BrowserContext, site: str) -> None:
+        self.site = site
+        self.bad: list[str] = []
+        self.page: Page = context.new_page()
+        context.route("**/*", lambda r: r.continue_() if self._ours(r.request.url) else r.abort())
+        self.page.on("pageerror", lambda error: self.bad.append(f"error: {error}"))
+        self.page.on("console", self._console)
+        self.page.on("request", self._request)
+        self.page.on("response", self._response)
+
+    def open(self, path: str) -> Page:
+        """Open a page of the book and wait until its widgets are alive."""
+        self.page.goto(f"{self.site}/{path}")
+        if self.page.locator('script[type*="widget-view"]').count():
+            self.page.wait_for_selector("html[data-live-host=ready]")
+        return self.page
+
+    def _ours(self, url: str) -> bool:
+        return url.startswith((self.site, "data:", "blob:"))
+
+    def _console(self, message: object) -> None:
+        if message.type in ("error", "warning"):  # type: ignore[attr-defined]
+            self.bad.append(f"console: {message.text}")  # type: ignore[attr-defined]
+
+    def _request(self, request: object) -> None:
+        if not self._ours(request.url):  # type: ignore[attr-defined]
+            self.bad.append(f"external request: {request.url}")  # type: ignore[attr-defined]
+
+    def _response(self, response: object) -> None:
+        if response.status >= 400:  # type: ignore[attr-defined]
+            self.bad.append(f"{response.status}: {response.url}")  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[str]:
+    if not (SITE / "index.html").exists():
+        pytest.fail("the book is not built: run `make book` first")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def new_watch(
+    browser: Browser, site: str, width: int = 1300, theme: str = "light"
+) -> Iterator[Watch]:
+    phone = width < 500
+    context = browser.new_context(
+        viewport={"width": width, "height": 844 if phone else 900},
+        color_scheme=theme,  # type: ignore[arg-type]
+        is_mobile=phone,
+        has_touch=phone,
+        reduced_motion="reduce",
+    )
+    yield Watch(context, site)
+    context.close()
+
+
+@pytest.fixture
+def watch(browser: Browser, site: str) -> Iterator[Watch]:
+    """A wide page in the light theme."""
+    yield from new_watch(browser, site)
+
+
+@pytest.fixture(params=[(1300, "light"), (1300, "dark"), (390, "light"), (390, "dark")], ids=str)
+def watch_everywhere(
+    request: pytest.FixtureRequest, browser: Browser, site: str
+) -> Iterator[Watch]:
+    """Wide and phone, light and dark."""
+    yield from new_watch(browser, site, *request.param)
