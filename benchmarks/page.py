@@ -1,0 +1,125 @@
+"""What a page with a widget costs: bytes, requests, main-thread time, script per control step.
+
+    python benchmarks/page.py [--json results.json]
+
+Opens the built book in headless Chromium. Times are of this machine and are only printed; what
+must hold everywhere (bytes, requests) is tested in tests/book/test_pages.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import http.server
+import json
+import platform
+import shutil
+import statistics
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+from tests.book.conftest import FLAGS, Handler
+
+STEPS = 40
+# Milliseconds of script for one control step: set a control, let the widget draw, in one task.
+STEP = """async ([kind, steps]) => {
+    const input = document.querySelector(`${kind} input[type=range]`);
+    const frame = () => new Promise((f) => requestAnimationFrame(f));
+    const real = window.requestAnimationFrame;
+    let spent = 0;
+    window.requestAnimationFrame = (f) => real((t) => {
+        const s = performance.now();
+        f(t);
+        spent += performance.now() - s;
+    });
+    const [low, high] = [Number(input.min), Number(input.max)];
+    for (let k = 0; k < steps; k++) {
+        input.value = low + (high - low) * ((k * 7) % steps) / steps;
+        const s = performance.now();
+        input.dispatchEvent(new Event('input'));
+        spent += performance.now() - s;
+        await frame(); await frame();
+    }
+    window.requestAnimationFrame = real;
+    return spent / steps;
+}"""
+
+
+def measure(page: Page, url: str) -> dict[str, Any]:
+    """Load one page afresh and move its first slider."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Performance.enable")
+    sizes: list[float] = []
+    urls: dict[str, str] = {}
+    session.on(
+        "Network.responseReceived", lambda e: urls.update({e["requestId"]: e["response"]["url"]})
+    )
+    session.on(
+        "Network.loadingFinished",
+        lambda e: sizes.append(
+            e["encodedDataLength"] * ("/_images/" not in urls.get(e["requestId"], ""))
+        ),
+    )
+    page.goto(url)
+    page.wait_for_selector("html[data-live-host=ready]")
+    page.wait_for_load_state("networkidle")
+    metrics = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}
+    kinds = page.evaluate(
+        "() => [...document.querySelectorAll('.aw')].map((e) => '.' + e.classList[1])"
+    )
+    steps = {kind: page.evaluate(STEP, [kind, STEPS]) for kind in dict.fromkeys(kinds)}
+    return {
+        "megabytes": sum(sizes) / 1e6,
+        "requests": sum(u.startswith("http") and "/_images/" not in u for u in urls.values()),
+        "main thread ms": metrics["TaskDuration"] * 1000,
+        "script per step ms": steps,
+    }
+
+
+def main() -> None:
+    """Measure every chapter three times and print the medians."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    chromium = shutil.which("chromium") or shutil.which("google-chrome") or sys.exit("no Chromium")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    results: dict[str, Any] = {"machine": platform.platform()}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        results["browser"] = browser.version
+        for file in sorted((ROOT / "_build" / "html" / "book").glob("[0-9]*.html")):
+            runs = []
+            for _ in range(3):
+                context = browser.new_context(viewport={"width": 1300, "height": 900})
+                url = f"http://127.0.0.1:{server.server_port}/book/{file.name}"
+                runs.append(measure(context.new_page(), url))
+                context.close()
+            results[file.stem] = row = {
+                key: statistics.median(run[key] for run in runs)
+                for key in ("megabytes", "requests", "main thread ms")
+            }
+            row["script per step ms"] = {
+                kind: statistics.median(run["script per step ms"][kind] for run in runs)
+                for kind in runs[0]["script per step ms"]
+            }
+            steps = ", ".join(f"{k} {v:.2f} ms" for k, v in row["script per step ms"].items())
+            print(f"{file.stem:24} {row['megabytes']:.2f} MB  {row['requests']} requests  "
+                  f"{row['main thread ms']:.0f} ms main thread  step: {steps}")  # fmt: skip
+        browser.close()
+    server.shutdown()
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

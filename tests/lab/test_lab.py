@@ -1,0 +1,163 @@
+"""Chapter 1 in a real JupyterLab with a live kernel: run all, move controls, see Python notice."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.book.conftest import FLAGS
+
+CHAPTER = Path(__file__).parents[2] / "book" / "01-attention-cues.ipynb"
+WATCHED = """
+seen = []
+explorer = CueExplorer(title="<b>watched</b>", use="read")
+explorer.observe(lambda change: seen.append(change.new), "weights")
+explorer
+"""
+READING = """
+import json
+print(json.dumps({"gain": explorer.query_gain, "seen": len(seen),
+                  "weights": explorer.weights.tolist(),
+                  "torch": explorer.reference()["weights"].tolist()}))
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[str]:
+    """Address of a JupyterLab of our own, with nothing of the user's settings."""
+    notebook = nbformat.read(CHAPTER, as_version=4)
+    notebook.cells += [nbformat.v4.new_code_cell(code) for code in (WATCHED, READING)]
+    nbformat.write(notebook, tmp_path / "chapter.ipynb")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    private = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data",
+               "JUPYTER_RUNTIME_DIR": "run", "IPYTHONDIR": "ipython"}  # fmt: skip
+    environment = {k: v for k, v in os.environ.items() if k not in ("JUPYTER_PATH", "PYTHONPATH")}
+    environment |= {name: str(tmp_path / folder) for name, folder in private.items()}
+    options = (
+        f"--no-browser --ip=127.0.0.1 --port={port} --IdentityProvider.token= --allow-root "
+        "--expose-app-in-browser --ServerApp.disable_check_xsrf=True --LabApp.news_url= "
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"
+    ).split()
+    log = tmp_path / "lab.log"
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={tmp_path}"],
+            env=environment,
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"{address}/api/status", timeout=2)
+                break
+            except OSError:
+                time.sleep(0.5)
+        else:
+            pytest.fail(log.read_text()[-3000:])
+        yield address
+    finally:  # no server and no kernel stays behind
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+def run_last_cell(page: Page) -> dict[str, object]:
+    """Run the reading cell again and return what it printed."""
+    text = page.evaluate("""async () => {
+        const panel = window.jupyterapp.shell.currentWidget;
+        panel.content.activeCellIndex = panel.content.widgets.length - 1;
+        await window.jupyterapp.commands.execute('notebook:run-cell');
+        const outputs = panel.content.widgets.at(-1).model.outputs;
+        return outputs.get(0).toJSON().text;
+    }""")
+    printed: dict[str, object] = json.loads("".join(text))
+    return printed
+
+
+def test_chapter_in_jupyterlab(lab: str, chromium: str) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        foreign: list[str] = []
+        ours = (lab, lab.replace("http", "ws"), "data:", "blob:")
+        page.on("request", lambda r: foreign.append(r.url) if not r.url.startswith(ours) else None)
+        page.goto(f"{lab}/lab/tree/chapter.ipynb")
+        page.wait_for_function(
+            "() => window.jupyterapp?.shell?.currentWidget?.context?.isReady", timeout=90_000
+        )
+
+        page.evaluate("""async () => {
+            const app = window.jupyterapp;
+            await app.restored;
+            await app.shell.currentWidget.context.sessionContext.ready;
+            await app.commands.execute('notebook:run-all-cells');
+        }""")
+        errors = page.evaluate("""() => window.jupyterapp.shell.currentWidget.content.widgets
+            .filter((c) => c.model.type === 'code')
+            .flatMap((c) => c.model.outputs.toJSON())
+            .filter((o) => o.output_type === 'error').map((o) => o.evalue)""")
+        # cells tagged raises-exception show a mistake on purpose; nbval has checked the others
+        assert len(errors) <= 2, errors
+
+        box = page.locator(".aw-cue-explorer").last
+        box.wait_for(timeout=60_000)
+        box.scroll_into_view_if_needed()
+        assert box.locator(".aw-title").inner_text() == "<b>watched</b>"  # text, never HTML
+        before = run_last_cell(page)
+        assert before["seen"] == 0
+
+        gain = box.get_by_label("query gain", exact=True)
+        gain.scroll_into_view_if_needed()
+        gain.focus()
+        for _ in range(5):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(800)
+        after = run_last_cell(page)
+        assert after["gain"] == pytest.approx(0.5)
+        assert int(str(after["seen"])) >= 1
+        shown = box.evaluate("e => e.numbers().weights")
+        # what the browser wrote back, and what torch says
+        np.testing.assert_allclose(after["weights"], shown, atol=1e-6)
+        np.testing.assert_allclose(after["torch"], shown, atol=1e-5)
+
+        page.evaluate("""async () => {
+            const { context } = window.jupyterapp.shell.currentWidget;
+            const code = 'explorer.salience_gain = 0.0; explorer.colour = "red"';
+            await context.sessionContext.session.kernel.requestExecute({ code }).done;
+        }""")
+        page.wait_for_timeout(500)
+        assert box.get_by_label("coloured").input_value() == "red"
+        assert float(box.get_by_label("salience gain", exact=True).input_value()) == 0
+
+        page.evaluate("""() => window.jupyterapp.commands.execute(
+            'apputils:change-theme', { theme: 'JupyterLab Dark' })""")
+        page.wait_for_timeout(800)
+        assert (
+            box.evaluate("e => getComputedStyle(e).getPropertyValue('--aw-accent').trim()")
+            == "#6cb6ff"
+        )
+        assert foreign == []
+        picture = os.environ.get("LAB_PICTURE")
+        if picture:
+            page.screenshot(path=picture)
+        browser.close()
