@@ -50,7 +50,7 @@ lint: install  ## formatting, types, notebooks, vendored files
 format: install  ## format the code and strip the notebooks' outputs
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/nbstripout book/*.ipynb
+	$(BIN)/nbstripout --keep-id book/*.ipynb
 
 links: book  ## follow the book's links to other sites (needs the network)
 	$(BIN)/python tools/check_links.py --external $(SITE)

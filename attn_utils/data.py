@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "Box",
     "KernelRegressionData",
     "coffee_photo",
     "diabetes_bmi",
@@ -24,8 +23,8 @@ __all__ = [
     "table_scene",
 ]
 
+# top, left, bottom, right of a thing in an image, in pixels, the last two exclusive
 Box = tuple[int, int, int, int]
-"""Rows and columns of a thing in an image: (top, left, bottom, right), the last two exclusive."""
 
 _Array = npt.NDArray[np.float64]
 _Colour = tuple[float, float, float]
@@ -322,7 +321,7 @@ class KernelRegressionData(NamedTuple):
     y_train: Tensor
     """Targets (n,), f(x_train) plus noise."""
     x_test: Tensor
-    """Test inputs (50,): 0, 0.1, …, 4.9."""
+    """Test inputs 0, 0.1, …, 4.9, (50,)."""
     y_true: Tensor
     """f(x_test) without noise, (50,)."""
 

@@ -43,7 +43,7 @@ def _epanechnikov(u: Tensor) -> Tensor:
 
 
 #: Kernels K(u) by name. Each is even, largest at 0 and integrates to 1; all but the Gaussian are
-#: compact, that is 0 for |u| > 1. ``nadaraya_watson`` accepts these names.
+#: compact, that is 0 for u outside −1 … 1. ``nadaraya_watson`` accepts these names.
 KERNELS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
     {
         "gaussian": _gaussian,
@@ -101,7 +101,7 @@ def nadaraya_watson(
         queries: (T,), the points x, in the same unit as the keys.
         keys: (S,) or (T, S), the points x_i.
         values: (S,) or (T, S), the targets y_i.
-        kernel: "gaussian", "boxcar" (K = 1/2), "triangular" (1 − |u|) or "epanechnikov"
+        kernel: "gaussian", "boxcar" (K = 1/2), "triangular" (``1 − |u|``) or "epanechnikov"
             (3/4 (1 − u²)); the last three are 0 outside −1 ≤ u ≤ 1.
         bandwidth: width of the kernel in the unit of the keys, a number or a tensor with one
             element (which may require a gradient). Its gradient is 0 under "boxcar", whose
