@@ -7,16 +7,20 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
+from docutils import nodes
 from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
+from chapter_numbers import number_by_file_name  # noqa: E402
 from execution_cache import dependencies_key  # noqa: E402
 from kernel_guard import is_own_interpreter  # noqa: E402
+from light_pages import icons_in_use, without_idle_scripts  # noqa: E402
 from live_widgets import slim_state  # noqa: E402
 
 
@@ -107,3 +111,34 @@ def test_a_failing_cell_fails_the_build_and_is_named(tmp_path: Path) -> None:
     assert "broken.ipynb" in said
     assert "cell 2" in said
     assert "not the answer" in said
+
+
+def test_chapters_are_numbered_by_their_files() -> None:
+    def reference(number: list[int]) -> nodes.reference:
+        return nodes.reference("", "", secnumber=number, anchorname="#a")
+
+    page = "book/05-self-attention"
+    env = SimpleNamespace(
+        toc_secnumbers={page: {"": (4,), "#a": (4, 1)}, "book/glossary": {"": None}},
+        titles={page: nodes.title("", "", secnumber=[4])},
+        tocs={page: nodes.bullet_list("", reference([4]), reference([4, 1]))},
+    )
+    number_by_file_name(env)  # type: ignore[arg-type]
+    assert env.toc_secnumbers == {page: {"": (5,), "#a": (5, 1)}, "book/glossary": {"": None}}
+    assert env.titles[page]["secnumber"] == [5]
+    assert [r["secnumber"] for r in env.tocs[page]] == [[5], [5, 1]]
+
+
+def test_only_icons_in_use_are_kept() -> None:
+    style = '.fa-bars:before,.fa-navicon:before{content:"\\f0c9"}.fa-car:before{content:"\\f1b9"}'
+    style += '.admonition:before{content:"\\f05a"}'
+    assert icons_in_use(style, ['<i class="fa-solid fa-bars">']) == {0xF0C9, 0xF05A}
+
+
+def test_a_page_loses_scripts_it_does_not_use() -> None:
+    icons = '<script defer src="../_static/scripts/fontawesome.js?digest=1"></script>'
+    tabs = '<script src="../_static/design-tabs.js?v=1"></script>'
+    ours = '<script async src="../_static/live/host.js"></script>'
+    assert without_idle_scripts(icons + tabs + ours) == ours
+    with_tabs = '<div class="sd-tab-set">' + tabs
+    assert without_idle_scripts(icons + with_tabs) == with_tabs

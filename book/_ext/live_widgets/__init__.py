@@ -110,13 +110,6 @@ class StillPicture(SphinxPostTransform):
                 ]
 
 
-def drop_icon_script(app: Sphinx, error: Exception | None) -> None:
-    """Empty the theme's 1.5 MB icon script: the icons also come as a web font, which is enough."""
-    script = Path(app.outdir, "_static", "scripts", "fontawesome.js")
-    if error is None and script.exists():
-        script.write_text("/* the icons come from the web font */\n", encoding="utf-8")
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.connect(
@@ -124,6 +117,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
         lambda app: app.config.html_static_path.append(str(Path(__file__).parent / "static")),
     )
     app.connect("html-page-context", rewrite_page, priority=900)
-    app.connect("build-finished", drop_icon_script, priority=900)
     app.add_post_transform(StillPicture)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
