@@ -180,6 +180,7 @@ function render({ model, el, signal }) {
       paint(i, brush.value === "brighter" ? 0.05 : -0.05);
       requestAnimationFrame(() => tell(i));
     };
+    holdTouch(node);
     node.addEventListener("pointerdown", (event) => {
       painting = true;
       node.releasePointerCapture?.(event.pointerId); // a finger may go on to the next thing

@@ -25,6 +25,9 @@ const freshId = (() => {
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const fixed = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits) : "–");
 
+// A finger that starts here drags and does not scroll: inside an SVG, touch-action alone is not enough.
+const holdTouch = (node) => node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
+
 // One call per animation frame, however many events ask for it.
 const oncePerFrame = (run) => {
   let waiting = false;

@@ -1,7 +1,7 @@
 // A matrix as a canvas of cells with a colour bar, a cell cursor and a spoken read-out.
 // `nameOf(row, column)` puts a cell into words; `onPick` hears the cell under pointer or keys,
-// `onPress` the one that is clicked or chosen by Enter.
-const heatmap = (w, { rows, columns, label, xlabel = "Keys", ylabel = "Queries", width = 240, aspect = columns / rows, nameOf, onPick = () => {}, onPress = () => {} }) => {
+// `onPress` the one that is clicked or chosen by Enter. `ramp: signedRamp` is for signed numbers.
+const heatmap = (w, { rows, columns, label, xlabel = "Keys", ylabel = "Queries", width = 240, aspect = columns / rows, ramp: rampOf = colourRamp, nameOf, onPick = () => {}, onPress = () => {} }) => {
   const canvas = element("canvas", { width: columns, height: rows, tabIndex: 0, role: "application" });
   canvas.setAttribute("aria-roledescription", "heatmap");
   canvas.dataset.export = "";
@@ -14,7 +14,7 @@ const heatmap = (w, { rows, columns, label, xlabel = "Keys", ylabel = "Queries",
   const pixels = new Uint32Array(image.data.buffer);
   let values = new Float32Array(rows * columns);
   let range = [0, 1];
-  let ramp = colourRamp(w.box);
+  let ramp = rampOf(w.box);
   let cell = [0, 0];
 
   const paint = () => {
@@ -62,7 +62,7 @@ const heatmap = (w, { rows, columns, label, xlabel = "Keys", ylabel = "Queries",
     pick(cell[0] + move[0], cell[1] + move[1]);
   });
   onThemeChange(() => {
-    ramp = colourRamp(w.box);
+    ramp = rampOf(w.box);
     paint();
     paintBar();
   }, w.signal);
@@ -87,9 +87,9 @@ const heatmap = (w, { rows, columns, label, xlabel = "Keys", ylabel = "Queries",
       paint();
       place();
     },
-    // Frames a whole row.
+    // Frames a whole row; none if there is no such row.
     mark(i) {
-      band.hidden = false;
+      band.hidden = !(i >= 0 && i < rows);
       Object.assign(band.style, { top: `${(100 * i) / rows}%`, height: `${100 / rows}%` });
     },
     point(i, j) {

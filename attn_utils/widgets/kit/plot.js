@@ -92,6 +92,7 @@ const plane = (w, { width = 480, height = 280, x, y, xlabel, ylabel, label, xlog
 // `describe()` says what it is worth now: {name, value, min, max, text}.
 const draggable = (w, plot, node, { move, nudge, describe }) => {
   setAll(node, { tabindex: 0, role: "slider", class: `${node.getAttribute("class") ?? ""} aw-handle`.trim() });
+  holdTouch(node);
   let held = null;
   const announce = () => {
     const { name, value, min, max, text } = describe();

@@ -6,8 +6,7 @@ const cssColour = (node, name) => {
   return [0, 2, 4].map((at) => parseInt(hex[1].slice(at, at + 2), 16));
 };
 // 256 colours from light to strong as little-endian RGBA words, ready for ImageData.
-const colourRamp = (node) => {
-  const stops = [0, 1, 2, 3].map((i) => cssColour(node, `--aw-ramp-${i}`));
+const rampThrough = (stops) => {
   return Uint32Array.from({ length: 256 }, (_, i) => {
     const at = (i / 255) * (stops.length - 1);
     const k = Math.min(stops.length - 2, Math.floor(at));
@@ -17,6 +16,9 @@ const colourRamp = (node) => {
     return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
   });
 };
+const colourRamp = (node) => rampThrough([0, 1, 2, 3].map((i) => cssColour(node, `--aw-ramp-${i}`)));
+// For signed numbers: from strong negative by way of the neutral middle to strong positive.
+const signedRamp = (node) => rampThrough([0, 1, 2, 3, 4].map((i) => cssColour(node, `--aw-signed-${i}`)));
 const onThemeChange = (run, signal) => {
   const observer = new MutationObserver(run);
   observer.observe(document.documentElement, { attributeFilter: ["data-theme"] });

@@ -1,0 +1,2 @@
+from .cues import CueExplorer as CueExplorer
+from .pooling import KernelRegressionExplorer as KernelRegressionExplorer
