@@ -155,7 +155,7 @@ def test_answers_of_other_hosts_are_reported() -> None:
         "https://d.example": (None, "timed out"),
     }
     links = {url: ["one.html", "two.html"] for url in answers}
-    report = [*tool.external_problems(links, 1.0, ask=lambda url, timeout: answers[url])]
+    report = [*tool.external_problems(links, ask=answers.__getitem__)]
     where = "one.html and 1 more"
     assert report == [
         (True, f"{where}: https://b.example: 404 Not Found"),

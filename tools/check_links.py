@@ -21,7 +21,7 @@ import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
@@ -54,6 +54,7 @@ WEB_SCHEMES = {"http", "https"}
 USER_AGENT = "Mozilla/5.0 (compatible; link check of an open textbook)"
 # Hosts that answer so do exist; they only refuse programs, or too many questions.
 REFUSALS = {401, 403, 405, 406, 418, 429, 503, 999}
+TIMEOUT = 20.0  # seconds for each request
 
 
 class Page(HTMLParser):
@@ -66,7 +67,7 @@ class Page(HTMLParser):
     """
 
     def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
+        super().__init__()
         self.anchors: set[str] = set()
         self.links: list[str] = []
         self.resources: list[tuple[str, str]] = []
@@ -78,9 +79,9 @@ class Page(HTMLParser):
         """Note the anchors and addresses of an element."""
         attributes = {name: value or "" for name, value in attrs}
         self._in_style = tag == "style"
-        self.anchors.update({attributes.get("id", "")} - {""})
+        self.anchors.add(attributes.get("id", ""))
         if tag == "a":
-            self.anchors.update({attributes.get("name", "")} - {""})
+            self.anchors.add(attributes.get("name", ""))
         if tag in {"a", "area"} and "href" in attributes:
             self.links.append(attributes["href"])
         if tag == "meta" and attributes.get("http-equiv", "").lower() == "refresh":
@@ -88,11 +89,8 @@ class Page(HTMLParser):
         self.resources += [("style", url) for url in css_urls(attributes.get("style", ""))]
         if tag != "link" or not PASSIVE_LINKS & set(attributes.get("rel", "").lower().split()):
             for name in RESOURCES.get(tag, ()):
-                urls = (
-                    _srcset(attributes.get(name, ""))
-                    if name == "srcset"
-                    else [attributes.get(name)]
-                )
+                value = attributes.get(name, "")
+                urls = _srcset(value) if name == "srcset" else [value]
                 self.resources += [(tag, url) for url in urls if url]
 
     def handle_endtag(self, tag: str) -> None:
@@ -120,7 +118,7 @@ class Site:
     """A built site: its folder, and its pages by their paths."""
 
     root: Path
-    pages: dict[Path, Page] = field(default_factory=dict)
+    pages: dict[Path, Page]
 
     @classmethod
     def read(cls, root: Path) -> Site:
@@ -130,13 +128,14 @@ class Site:
             ValueError: there is no page.
         """
         root = root.resolve()
-        site = cls(root)
-        for path in sorted(root.rglob("*.html")):
-            if "_static" not in path.relative_to(root).parts:
-                site.pages[path] = Page(path.read_text(encoding="utf-8", errors="replace"))
-        if not site.pages:
+        pages = {
+            path: Page(path.read_text(encoding="utf-8", errors="replace"))
+            for path in sorted(root.rglob("*.html"))
+            if "_static" not in path.relative_to(root).parts
+        }
+        if not pages:
             raise ValueError(f"{root}: there are no pages; build the book first")
-        return site
+        return cls(root, pages)
 
     def name(self, path: Path) -> str:
         """How to call a file of the site in a message."""
@@ -220,14 +219,13 @@ def external_links(site: Site) -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
-def request(url: str, timeout: float) -> tuple[int | None, str]:
+def request(url: str) -> tuple[int | None, str]:
     """Ask for an address; return the HTTP status (None without an answer) and its meaning."""
-    status: int | None = None
-    meaning = ""
+    status, meaning = 0, ""
     for method in ("HEAD", "GET"):  # some hosts know only GET
         question = urllib.request.Request(url, method=method, headers={"User-Agent": USER_AGENT})
         try:
-            with urllib.request.urlopen(question, timeout=timeout) as answer:
+            with urllib.request.urlopen(question, timeout=TIMEOUT) as answer:
                 return answer.status, "ok"
         except urllib.error.HTTPError as error:
             status, meaning = error.code, str(error.reason)
@@ -238,15 +236,14 @@ def request(url: str, timeout: float) -> tuple[int | None, str]:
 
 def external_problems(
     links: dict[str, list[str]],
-    timeout: float,
-    ask: Callable[[str, float], tuple[int | None, str]] = request,
+    ask: Callable[[str], tuple[int | None, str]] = request,
 ) -> Iterator[tuple[bool, str]]:
     """Request every address; yield (is it broken, line of the report) for those not fine.
 
     An address that refuses programs is reported, but not counted as broken.
     """
     with ThreadPoolExecutor(max_workers=6) as pool:
-        answers = pool.map(lambda url: ask(url, timeout), links)
+        answers = pool.map(ask, links)
         for (url, pages), (status, meaning) in zip(links.items(), answers, strict=True):
             where = pages[0] + (f" and {len(pages) - 1} more" if len(pages) > 1 else "")
             if status is None:
@@ -262,20 +259,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("site", nargs="?", type=Path, default=SITE, help="default: _build/html")
     parser.add_argument("--external", action="store_true", help="also request other hosts")
-    parser.add_argument("--timeout", type=float, default=20.0, help="seconds for each request")
     options = parser.parse_args(arguments)
     try:
         site = Site.read(options.site)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
-    problems = [*dict.fromkeys([*link_problems(site), *resource_problems(site)])]
+    problems = dict.fromkeys([*link_problems(site), *resource_problems(site)])  # once each
     for problem in problems:
         print(problem)
     broken = len(problems)
     links = external_links(site)
     if options.external:
-        for is_broken, line in external_problems(links, options.timeout):
+        for is_broken, line in external_problems(links):
             print(line)
             broken += is_broken
     asked = "requested" if options.external else "not requested"

@@ -34,6 +34,10 @@ THEME_FINDINGS = {
 def test_page_is_clean_offline_and_accessible(watch_everywhere: Watch, path: str) -> None:
     page = watch_everywhere.open(path)
     page.wait_for_load_state("networkidle")
+    if page.locator(".math").count():
+        page.wait_for_function("() => window.MathJax?.startup?.document?.lazyTypesetAll")
+        page.evaluate("() => MathJax.startup.document.lazyTypesetAll()")
+        assert page.locator("mjx-container").count() >= page.locator(".math").count()
     assert watch_everywhere.bad == []
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0, "TeX that MathJax refuses"
     width = page.evaluate("() => [document.documentElement.scrollWidth, innerWidth]")
