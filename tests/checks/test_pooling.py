@@ -105,7 +105,7 @@ def test_wrong_answers_are_named(name, answer, message, capsys):
     result = check(name, answer)
     assert not result
     assert message in result.message
-    assert capsys.readouterr().out.strip() == result.message
+    assert " ".join(capsys.readouterr().out.split()) == result.message
 
 
 def test_every_exercise_has_three_wrong_answers():
