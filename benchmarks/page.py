@@ -24,7 +24,8 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from tests.book.conftest import FLAGS, Handler
+from tests.book.conftest import Handler
+from tests.conftest import FLAGS
 
 STEPS = 40
 # Milliseconds of script for one control step: set a control, let the widget draw, in one task.

@@ -15,9 +15,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from playwright.sync_api import Page, sync_playwright
-
-from tests.book.conftest import FLAGS
+from playwright.sync_api import Browser, Page
 
 CHAPTER = Path(__file__).parents[2] / "book" / "01-attention-cues.ipynb"
 WATCHED = """
@@ -94,70 +92,67 @@ def run_last_cell(page: Page) -> dict[str, object]:
     return printed
 
 
-def test_chapter_in_jupyterlab(lab: str, chromium: str) -> None:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1300, "height": 1000})
-        foreign: list[str] = []
-        ours = (lab, lab.replace("http", "ws"), "data:", "blob:")
-        page.on("request", lambda r: foreign.append(r.url) if not r.url.startswith(ours) else None)
-        page.goto(f"{lab}/lab/tree/chapter.ipynb")
-        page.wait_for_function(
-            "() => window.jupyterapp?.shell?.currentWidget?.context?.isReady", timeout=90_000
-        )
+def test_chapter_in_jupyterlab(lab: str, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    foreign: list[str] = []
+    ours = (lab, lab.replace("http", "ws"), "data:", "blob:")
+    page.on("request", lambda r: foreign.append(r.url) if not r.url.startswith(ours) else None)
+    page.goto(f"{lab}/lab/tree/chapter.ipynb")
+    page.wait_for_function(
+        "() => window.jupyterapp?.shell?.currentWidget?.context?.isReady", timeout=90_000
+    )
 
-        page.evaluate("""async () => {
-            const app = window.jupyterapp;
-            await app.restored;
-            await app.shell.currentWidget.context.sessionContext.ready;
-            await app.commands.execute('notebook:run-all-cells');
-        }""")
-        errors = page.evaluate("""() => window.jupyterapp.shell.currentWidget.content.widgets
-            .filter((c) => c.model.type === 'code')
-            .flatMap((c) => c.model.outputs.toJSON())
-            .filter((o) => o.output_type === 'error').map((o) => o.evalue)""")
-        # cells tagged raises-exception show a mistake on purpose; nbval has checked the others
-        assert len(errors) <= 2, errors
+    page.evaluate("""async () => {
+        const app = window.jupyterapp;
+        await app.restored;
+        await app.shell.currentWidget.context.sessionContext.ready;
+        await app.commands.execute('notebook:run-all-cells');
+    }""")
+    errors = page.evaluate("""() => window.jupyterapp.shell.currentWidget.content.widgets
+        .filter((c) => c.model.type === 'code')
+        .flatMap((c) => c.model.outputs.toJSON())
+        .filter((o) => o.output_type === 'error').map((o) => o.evalue)""")
+    # cells tagged raises-exception show a mistake on purpose; nbval has checked the others
+    assert len(errors) <= 2, errors
 
-        box = page.locator(".aw-cue-explorer").last
-        box.wait_for(timeout=60_000)
-        box.scroll_into_view_if_needed()
-        assert box.locator(".aw-title").inner_text() == "<b>watched</b>"  # text, never HTML
-        before = run_last_cell(page)
-        assert before["seen"] == 0
+    box = page.locator(".aw-cue-explorer").last
+    box.wait_for(timeout=60_000)
+    box.scroll_into_view_if_needed()
+    assert box.locator(".aw-title").inner_text() == "<b>watched</b>"  # text, never HTML
+    before = run_last_cell(page)
+    assert before["seen"] == 0
 
-        gain = box.get_by_label("query gain", exact=True)
-        gain.scroll_into_view_if_needed()
-        gain.focus()
-        for _ in range(5):
-            page.keyboard.press("ArrowRight")
-        page.wait_for_timeout(800)
-        after = run_last_cell(page)
-        assert after["gain"] == pytest.approx(0.5)
-        assert int(str(after["seen"])) >= 1
-        shown = box.evaluate("e => e.numbers().weights")
-        # what the browser wrote back, and what torch says
-        np.testing.assert_allclose(after["weights"], shown, atol=1e-6)
-        np.testing.assert_allclose(after["torch"], shown, atol=1e-5)
+    gain = box.get_by_label("query gain", exact=True)
+    gain.scroll_into_view_if_needed()
+    gain.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(800)
+    after = run_last_cell(page)
+    assert after["gain"] == pytest.approx(0.5)
+    assert int(str(after["seen"])) >= 1
+    shown = box.evaluate("e => e.numbers().weights")
+    # what the browser wrote back, and what torch says
+    np.testing.assert_allclose(after["weights"], shown, atol=1e-6)
+    np.testing.assert_allclose(after["torch"], shown, atol=1e-5)
 
-        page.evaluate("""async () => {
-            const { context } = window.jupyterapp.shell.currentWidget;
-            const code = 'explorer.salience_gain = 0.0; explorer.colour = "red"';
-            await context.sessionContext.session.kernel.requestExecute({ code }).done;
-        }""")
-        page.wait_for_timeout(500)
-        assert box.get_by_label("coloured").input_value() == "red"
-        assert float(box.get_by_label("salience gain", exact=True).input_value()) == 0
+    page.evaluate("""async () => {
+        const { context } = window.jupyterapp.shell.currentWidget;
+        const code = 'explorer.salience_gain = 0.0; explorer.colour = "red"';
+        await context.sessionContext.session.kernel.requestExecute({ code }).done;
+    }""")
+    page.wait_for_timeout(500)
+    assert box.get_by_label("coloured").input_value() == "red"
+    assert float(box.get_by_label("salience gain", exact=True).input_value()) == 0
 
-        page.evaluate("""() => window.jupyterapp.commands.execute(
-            'apputils:change-theme', { theme: 'JupyterLab Dark' })""")
-        page.wait_for_timeout(800)
-        assert (
-            box.evaluate("e => getComputedStyle(e).getPropertyValue('--aw-accent').trim()")
-            == "#6cb6ff"
-        )
-        assert foreign == []
-        picture = os.environ.get("LAB_PICTURE")
-        if picture:
-            page.screenshot(path=picture)
-        browser.close()
+    page.evaluate("""() => window.jupyterapp.commands.execute(
+        'apputils:change-theme', { theme: 'JupyterLab Dark' })""")
+    page.wait_for_timeout(800)
+    assert (
+        box.evaluate("e => getComputedStyle(e).getPropertyValue('--aw-accent').trim()") == "#6cb6ff"
+    )
+    assert foreign == []
+    picture = os.environ.get("LAB_PICTURE")
+    if picture:
+        page.screenshot(path=picture)
+    page.close()
