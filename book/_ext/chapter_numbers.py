@@ -13,7 +13,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.environment.collectors.toctree import TocTreeCollector
+from sphinx_external_toc.collectors import TocTreeCollectorWithStyles
 
 
 def number_by_file_name(env: BuildEnvironment) -> None:
@@ -32,13 +32,14 @@ def number_by_file_name(env: BuildEnvironment) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Number the sections anew whenever Sphinx has numbered them, before it numbers figures."""
-    assign = TocTreeCollector.assign_section_numbers
+    """Number the sections anew whenever they have been numbered, before figures are."""
+    assign = TocTreeCollectorWithStyles.assign_section_numbers
 
-    def assign_by_file_name(self: TocTreeCollector, env: BuildEnvironment) -> list[str]:
-        changed = assign(self, env)
+    def assign_by_file_name(self: TocTreeCollectorWithStyles, env: BuildEnvironment) -> list[str]:
+        changed: list[str] = assign(self, env)
         number_by_file_name(env)
         return changed
 
-    TocTreeCollector.assign_section_numbers = assign_by_file_name  # type: ignore[method-assign]
+    # Jupyter Book collects by this subclass of Sphinx's collector, which has no event of its own
+    TocTreeCollectorWithStyles.assign_section_numbers = assign_by_file_name
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

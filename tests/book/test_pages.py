@@ -106,6 +106,15 @@ def test_page_opens_from_disk(browser: Browser, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", CHAPTERS)
+def test_chapter_is_numbered_as_its_file(watch: Watch, path: str) -> None:
+    page = watch.open(path)
+    number = int(Path(path).name[:2])
+    assert page.locator("section > h1").inner_text().startswith(f"{number}. ")
+    captions = page.locator("figcaption .caption-number").all_text_contents()
+    assert all(caption.startswith(f"Fig. {number}.") for caption in captions)
+
+
+@pytest.mark.parametrize("path", CHAPTERS)
 def test_notebook_can_be_downloaded(watch: Watch, path: str) -> None:
     page = watch.open(path)
     link = page.locator("a.btn-download-source-button")

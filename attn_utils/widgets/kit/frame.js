@@ -134,6 +134,6 @@ const fits = (spec, value, present) => {
   if (spec.kind === "number") return number(value);
   if (spec.kind === "choice") return spec.options.includes(value);
   if (spec.kind === "switch") return typeof value === "boolean";
-  if (spec.kind === "text") return typeof value === "string" && value.length <= spec.max;
+  if (spec.kind === "text") return typeof value === "string" && value.trim() !== "" && value.length <= spec.max;
   return spec.kind === "numbers" && Array.isArray(value) && value.length === present.length && value.every(number);
 };
