@@ -30,7 +30,8 @@ from tests.conftest import FLAGS
 STEPS = 40
 # Milliseconds of script for one control step: set a control, let the widget draw, in one task.
 STEP = """async ([kind, steps]) => {
-    const input = document.querySelector(`${kind} input[type=range]`);
+    const box = document.querySelector(kind);
+    const input = box.querySelector('input[type=range]') ?? box.querySelector('.aw-fields input');
     const frame = () => new Promise((f) => requestAnimationFrame(f));
     const real = window.requestAnimationFrame;
     let spent = 0;
@@ -39,7 +40,7 @@ STEP = """async ([kind, steps]) => {
         f(t);
         spent += performance.now() - s;
     });
-    const [low, high] = [Number(input.min), Number(input.max)];
+    const [low, high] = [Number(input.min || -2), Number(input.max || 2)];
     for (let k = 0; k < steps; k++) {
         input.value = low + (high - low) * ((k * 7) % steps) / steps;
         const s = performance.now();

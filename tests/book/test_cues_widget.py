@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page
 from attn_utils.widgets import CueExplorer
 
 from .conftest import Watch
+from .driving import move_slider, settle
 
 PATH = "book/01-attention-cues.html"
 
@@ -19,26 +20,13 @@ def explorer(page: Page) -> Locator:
     return page.locator(".aw-cue-explorer").first
 
 
-def settle(page: Page) -> None:
-    """Wait for the next painted frame: the widget draws once per frame."""
-    page.evaluate("() => new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f)))")
-
-
 def weights(page: Page) -> np.ndarray[Any, np.dtype[np.float64]]:
     settle(page)
     return np.array(explorer(page).evaluate("e => e.numbers().weights"))
 
 
 def move(page: Page, label: str, value: float) -> None:
-    slider = explorer(page).get_by_label(label, exact=True)
-    slider.evaluate(
-        """(e, v) => {
-            e.value = v;
-            e.dispatchEvent(new Event('input'));
-            e.dispatchEvent(new Event('change'));
-        }""",
-        value,
-    )
+    move_slider(explorer(page).get_by_label(label, exact=True), value)
 
 
 @pytest.mark.parametrize("controls", [

@@ -15,6 +15,7 @@ from attn_utils.pooling import leave_one_out_error
 from attn_utils.widgets import KernelRegressionExplorer
 
 from .conftest import Watch, new_watch
+from .driving import settle
 
 PATH = "book/02-attention-pooling.html"
 NAME = "kernel-regression-explorer"
@@ -22,11 +23,6 @@ NAME = "kernel-regression-explorer"
 
 def explorer(page: Page) -> Locator:
     return page.locator(f".aw-{NAME}").first
-
-
-def settle(page: Page) -> None:
-    """Wait for the next painted frame: the widget draws once per frame."""
-    page.evaluate("() => new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f)))")
 
 
 def numbers(page: Page) -> dict[str, list[float]]:

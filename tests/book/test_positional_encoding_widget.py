@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page
 from attn_utils.widgets import PositionExplorer
 
 from .conftest import Watch
+from .driving import move_slider, settle
 
 PATH = "book/06-positional-encoding.html"
 LABELS = {"position": "position", "width": "width d", "base": "base", "look_back": "look back"}
@@ -21,11 +22,6 @@ def explorer(page: Page) -> Locator:
     return page.locator(".aw-position-explorer").first
 
 
-def settle(page: Page) -> None:
-    """Wait for the next painted frame: the widget draws once per frame."""
-    page.evaluate("() => new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f)))")
-
-
 def numbers(page: Page) -> dict[str, Any]:
     settle(page)
     found = explorer(page).evaluate("e => e.numbers()")
@@ -33,14 +29,7 @@ def numbers(page: Page) -> dict[str, Any]:
 
 
 def move(page: Page, label: str, value: float) -> None:
-    explorer(page).get_by_label(label, exact=True).evaluate(
-        """(e, v) => {
-            e.value = v;
-            e.dispatchEvent(new Event('input'));
-            e.dispatchEvent(new Event('change'));
-        }""",
-        value,
-    )
+    move_slider(explorer(page).get_by_label(label, exact=True), value)
 
 
 def choose(page: Page, encoding: str) -> None:

@@ -14,6 +14,7 @@ from playwright.sync_api import Locator, Page
 from attn_utils.widgets import ScoringExplorer
 
 from .conftest import Watch
+from .driving import move_slider, settle
 
 PATH = "book/03-scoring-functions.html"
 RESULTS = (
@@ -23,11 +24,6 @@ RESULTS = (
 
 def lab(page: Page) -> Locator:
     return page.locator(".aw-scoring-explorer").first
-
-
-def settle(page: Page) -> None:
-    """Wait for the next painted frame: the widget draws once per frame."""
-    page.evaluate("() => new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f)))")
 
 
 def numbers(page: Page) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
@@ -42,14 +38,7 @@ def opened(watch: Watch, **controls: Any) -> Page:
 
 
 def to(page: Page, label: str, value: float) -> None:
-    slider = lab(page).get_by_label(label, exact=True)
-    slider.evaluate(
-        """(e, v) => {
-          e.value = v;
-          for (const name of ['input', 'change']) e.dispatchEvent(new Event(name));
-        }""",
-        value,
-    )
+    move_slider(lab(page).get_by_label(label, exact=True), value)
     settle(page)
 
 
@@ -112,39 +101,6 @@ def test_dragging_the_query(watch: Watch) -> None:
     settle(page)
     assert "query=" in page.evaluate("() => location.hash")
     assert numbers(page)["scores"][0] < 0.9  # it was 2.16
-
-
-def test_cost_of_a_step(watch: Watch) -> None:
-    """Script of a control step, the median of 30; the bar of 4 ms is for a quiet machine."""
-    page = watch.open(PATH)
-    lab(page).get_by_label("rule").select_option("additive")
-    settle(page)
-    script = """e => new Promise(async (done) => {
-      const frame = window.requestAnimationFrame;
-      let spent = 0;
-      const timed = (run) => (t) => {
-        const a = performance.now();
-        run(t);
-        spent += performance.now() - a;
-      };
-      window.requestAnimationFrame = (run) => frame(timed(run));
-      const node = e.querySelector('[aria-label=query]');
-      const times = [];
-      for (let i = 0; i < 30; i++) {
-        spent = 0;
-        const a = performance.now();
-        const key = i % 2 ? 'ArrowLeft' : 'ArrowRight';
-        node.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
-        const direct = performance.now() - a;
-        await new Promise((f) => frame(() => frame(f)));
-        times.push(direct + spent);
-      }
-      window.requestAnimationFrame = frame;
-      done(times.sort((a, b) => a - b)[15]);
-    })"""
-    cost = lab(page).evaluate(script)
-    print(f"control step: {cost:.2f} ms")
-    assert cost < 12
 
 
 GOALS = {

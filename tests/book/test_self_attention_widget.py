@@ -12,6 +12,7 @@ from attn_utils.widgets import SelfAttentionExplorer
 from attn_utils.widgets.self_attention import embed
 
 from .conftest import Watch
+from .driving import move_slider, settle
 
 PATH = "book/05-self-attention.html"
 RESULTS = ("scores", "weights", "output", "row_sums", "leaked")
@@ -26,10 +27,6 @@ SENTENCE = "naïve 注意力 🙂 cat <b>cat</b> sat"
 
 def studio(page: Page) -> Locator:
     return page.locator(".aw-self-attention-explorer").first
-
-
-def settle(page: Page) -> None:
-    page.evaluate("() => new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f)))")
 
 
 def numbers(page: Page) -> dict[str, Any]:
@@ -48,14 +45,7 @@ def same(page: Page, expected: SelfAttentionExplorer) -> None:
 
 
 def slide(page: Page, label: str, value: float) -> None:
-    studio(page).get_by_label(label, exact=True).evaluate(
-        """(e, v) => {
-            e.value = v;
-            e.dispatchEvent(new Event('input'));
-            e.dispatchEvent(new Event('change'));
-        }""",
-        value,
-    )
+    move_slider(studio(page).get_by_label(label, exact=True), value)
 
 
 def matrix(page: Page, name: str) -> Locator:
@@ -284,38 +274,6 @@ def test_fits_everywhere(watch_everywhere: Watch) -> None:
             assert area["x"] >= 0
             assert area["x"] + area["width"] <= wide + 1
     assert watch_everywhere.bad == []
-
-
-def test_a_control_step_is_cheap(watch: Watch) -> None:
-    """With eight tokens; the bar is 4 ms, a shared machine gets some more."""
-    page = watch.open(PATH)
-    studio(page).get_by_label("tokens", exact=True).fill("a b c d e f g h")
-    settle(page)
-    spent = studio(page).evaluate(
-        """async (box) => {
-            const input = box.querySelector('.aw-fields input');
-            const real = window.requestAnimationFrame;
-            const times = [];
-            let here = 0;
-            window.requestAnimationFrame = (f) => real((t) => {
-                const s = performance.now(); f(t); here += performance.now() - s;
-            });
-            const frame = () => new Promise((f) => real(() => real(f)));
-            for (let k = 0; k < 41; k++) {
-                here = 0;
-                input.value = (k % 20) / 5 - 2;
-                const s = performance.now();
-                input.dispatchEvent(new Event('input'));
-                here += performance.now() - s;
-                await frame();
-                times.push(here);
-            }
-            window.requestAnimationFrame = real;
-            return times.sort((a, b) => a - b)[20];
-        }"""
-    )
-    print(f"{spent:.2f} ms")
-    assert spent < 12
 
 
 def test_embedding_is_the_same_in_both_languages(watch: Watch) -> None:
