@@ -216,4 +216,4 @@ function render({ model, el, signal }) {
   ]);
   w.begin(draw, () => ({ weights }));
 }
-export default { render };
+export default { render: onceShown(render) };

@@ -323,4 +323,4 @@ function render({ model, el, signal }) {
   ]);
   w.begin(draw, () => ({ weights: now.weights, curve: now.curve, matrix: now.matrix, loo: [now.loo], loo_curve: now.looCurve }));
 }
-export default { render };
+export default { render: onceShown(render) };

@@ -454,4 +454,4 @@ function render({ model, el, signal }) {
     matrix: now.matrix, scores: now.scores, curve: now.curve, outputs: layer.outputs, changes: layer.changes,
   }));
 }
-export default { render };
+export default { render: onceShown(render) };

@@ -471,4 +471,4 @@ function render({ model, el, signal }) {
     histogram: now.random.sides.flatMap(({ counts }) => [...counts]), entropies: now.random.curves.flat(),
   }));
 }
-export default { render };
+export default { render: onceShown(render) };

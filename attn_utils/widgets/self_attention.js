@@ -557,4 +557,4 @@ function render({ model, el, signal }) {
   w.begin(draw, () => ({ scores: now.scores, weights: now.weights, output: now.output, row_sums: now.sums, leaked: now.leaked }));
 }
 
-export default { render };
+export default { render: onceShown(render) };

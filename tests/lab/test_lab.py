@@ -17,11 +17,21 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
+import attn_utils.widgets
+
 CHAPTER = Path(__file__).parents[2] / "book" / "01-attention-cues.ipynb"
 WATCHED = """
 seen = []
 explorer = CueExplorer(title="<b>watched</b>", use="read")
 explorer.observe(lambda change: seen.append(change.new), "weights")
+explorer
+"""
+WIDGETS = attn_utils.widgets.__all__
+SHOWN = """
+from attn_utils.widgets import {0}
+truth = globals().get("truth", {{}})
+explorer = {0}()
+truth["{0}"] = {{name: value.flatten().tolist() for name, value in explorer.reference().items()}}
 explorer
 """
 READING = """
@@ -32,12 +42,21 @@ print(json.dumps({"gain": explorer.query_gain, "seen": len(seen),
 """
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[str]:
+def code_cells(*sources: str) -> list[nbformat.NotebookNode]:
+    return [nbformat.v4.new_code_cell(source) for source in sources]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a JupyterLab of our own, with nothing of the user's settings."""
+    tmp_path = tmp_path_factory.mktemp("lab")
     notebook = nbformat.read(CHAPTER, as_version=4)
-    notebook.cells += [nbformat.v4.new_code_cell(code) for code in (WATCHED, READING)]
+    notebook.cells += code_cells(WATCHED, READING)
     nbformat.write(notebook, tmp_path / "chapter.ipynb")
+    notebook.cells = code_cells(
+        "import json", *map(SHOWN.format, WIDGETS), "print(json.dumps(truth))"
+    )
+    nbformat.write(notebook, tmp_path / "widgets.ipynb")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -79,6 +98,20 @@ def lab(tmp_path: Path) -> Iterator[str]:
             server.kill()
 
 
+def open_and_run(page: Page, lab: str, notebook: str) -> None:
+    """Open a notebook, wait for its kernel and run all cells."""
+    page.goto(f"{lab}/lab/tree/{notebook}?reset")
+    page.wait_for_function(
+        "() => window.jupyterapp?.shell?.currentWidget?.context?.isReady", timeout=90_000
+    )
+    page.evaluate("""async () => {
+        const app = window.jupyterapp;
+        await app.restored;
+        await app.shell.currentWidget.context.sessionContext.ready;
+        await app.commands.execute('notebook:run-all-cells');
+    }""")
+
+
 def run_last_cell(page: Page) -> dict[str, object]:
     """Run the reading cell again and return what it printed."""
     text = page.evaluate("""async () => {
@@ -97,17 +130,7 @@ def test_chapter_in_jupyterlab(lab: str, browser: Browser) -> None:
     foreign: list[str] = []
     ours = (lab, lab.replace("http", "ws"), "data:", "blob:")
     page.on("request", lambda r: foreign.append(r.url) if not r.url.startswith(ours) else None)
-    page.goto(f"{lab}/lab/tree/chapter.ipynb")
-    page.wait_for_function(
-        "() => window.jupyterapp?.shell?.currentWidget?.context?.isReady", timeout=90_000
-    )
-
-    page.evaluate("""async () => {
-        const app = window.jupyterapp;
-        await app.restored;
-        await app.shell.currentWidget.context.sessionContext.ready;
-        await app.commands.execute('notebook:run-all-cells');
-    }""")
+    open_and_run(page, lab, "chapter.ipynb")
     errors = page.evaluate("""() => window.jupyterapp.shell.currentWidget.content.widgets
         .filter((c) => c.model.type === 'code')
         .flatMap((c) => c.model.outputs.toJSON())
@@ -155,4 +178,26 @@ def test_chapter_in_jupyterlab(lab: str, browser: Browser) -> None:
     picture = os.environ.get("LAB_PICTURE")
     if picture:
         page.screenshot(path=picture)
+    page.close()
+
+
+def test_every_widget_comes_alive_in_jupyterlab(lab: str, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    open_and_run(page, lab, "widgets.ipynb")
+    truth = run_last_cell(page)
+    assert set(truth) == set(WIDGETS)
+    for cell, name in enumerate(WIDGETS, start=1):
+        page.evaluate(
+            "(i) => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, 'start')", cell
+        )
+        box = page.locator(f".jp-Notebook-cell >> nth={cell}").locator(".aw[data-ready]")
+        box.wait_for(timeout=30_000)
+        shown = box.evaluate("e => e.numbers()")
+        assert shown, name
+        for result, numbers in shown.items():
+            expected = np.array(truth[name][result])  # type: ignore[index]
+            np.testing.assert_allclose(np.array(numbers, float), expected, atol=1e-5, err_msg=name)
+    assert problems == []
     page.close()

@@ -137,3 +137,9 @@ const fits = (spec, value, present) => {
   if (spec.kind === "text") return typeof value === "string" && value.trim() !== "" && value.length <= spec.max;
   return spec.kind === "numbers" && Array.isArray(value) && value.length === present.length && value.every(number);
 };
+
+// JupyterLab calls render before the element is in the page, where it has neither size nor colours.
+const onceShown = (render) => async (context) => {
+  while (!context.el.isConnected && !context.signal?.aborted) await new Promise((f) => requestAnimationFrame(f));
+  if (!context.signal?.aborted) render(context);
+};

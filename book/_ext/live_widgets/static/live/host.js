@@ -60,7 +60,7 @@
     script.before(el);
     try {
       const { render } = await load(model.get("_esm"));
-      render({ model, el, signal: new AbortController().signal });
+      await render({ model, el, signal: new AbortController().signal });
     } catch (error) {
       // the still picture that readers without JavaScript see is better than a hole in the page
       el.innerHTML = script.parentElement.querySelector("noscript")?.textContent ?? "";
