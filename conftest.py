@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from queue import Empty
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import pytest
 from nbval.kernel import RunningKernel
 from nbval.plugin import IPyNbCell
+
+# for the notebooks' kernels: small networks gain little from threads, and lose on a busy machine
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 class KernelDied(RuntimeError):

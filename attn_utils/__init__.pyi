@@ -7,9 +7,11 @@ from . import widgets as widgets
 from .cues import cue_weights as cue_weights
 from .cues import fuzzy_lookup as fuzzy_lookup
 from .cues import saliency_map as saliency_map
+from .keras_multi_head import KerasMultiHeadAttention as KerasMultiHeadAttention
 from .masks import causal_mask as causal_mask
 from .masks import length_mask as length_mask
 from .masks import masked_softmax as masked_softmax
+from .multi_head import MultiHeadAttention as MultiHeadAttention
 from .plots import show_heatmaps as show_heatmaps
 from .pooling import NWKernelRegression as NWKernelRegression
 from .pooling import average_pooling as average_pooling

@@ -141,8 +141,7 @@ def masked_softmax(scores: Tensor, mask: Tensor | None = None, dim: int = -1) ->
         raise ValueError(f"dim: expected an axis of scores {tuple(scores.shape)}, got {dim}")
     if scores.shape[dim] == 0:
         raise ValueError(
-            f"scores: expected at least one entry along axis {dim}, got shape "
-            f"{tuple(scores.shape)}"
+            f"scores: expected at least one entry along axis {dim}, got shape {tuple(scores.shape)}"
         )
     if mask is not None:
         mask = fit_mask(mask, scores.shape)

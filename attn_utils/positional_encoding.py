@@ -176,7 +176,8 @@ class RotaryEmbedding(nn.Module):
         positions = positions.to(x.device, working)
         angles = torch.outer(positions, _frequencies(self.head_dim, self.base, positions))
         cos, sin = angles.cos(), angles.sin()  # (T, d/2)
-        first, second = x.to(working).unflatten(-1, (-1, 2)).unbind(-1)  # two of (…, T, d/2)
+        pairs = x.to(working).reshape(*x.shape[:-1], self.head_dim // 2, 2)
+        first, second = pairs.unbind(-1)  # two of (…, T, d/2)
         rotated = torch.stack([first * cos - second * sin, first * sin + second * cos], dim=-1)
         return rotated.flatten(-2).to(x.dtype)  # (…, T, d/2, 2) -> (…, T, d)
 

@@ -115,14 +115,17 @@ def _attend(
         return _average(weights, v, dropout_p), weights
 
     # The kernel wants (B, H, T, d); leading axes are independent, so B may as well count as heads.
-    query, key, value = (x[(None,) * (4 - x.ndim)] for x in (q, k, v))  # (B, T, d) -> (1, B, T, d)
+    query, key, value = q, k, v
+    if q.ndim < 4:
+        query, key, value = (x[(None,) * (4 - x.ndim)] for x in (q, k, v))  # -> (1, B, T, d)
     if mask is None:
         output = F.scaled_dot_product_attention(
             query, key, value, is_causal=is_causal, dropout_p=dropout_p, scale=scale
         )
-        if q.device.type == "cpu":
-            # With few keys and without a mask the CPU's kernel takes a query of NaN for one that
-            # may attend to nothing, and answers 0: an error upstream must not look like an answer.
+        if q.device.type == "cpu" and (torch.compiler.is_compiling() or S < 64):
+            # With fewer keys than its vectors are wide (16 or so) and without a mask the CPU's
+            # kernel takes a query of NaN for one that may attend to nothing, and answers 0: an
+            # error upstream must not look like an answer.
             lost = 0 * query.detach().amax(-1, keepdim=True)  # (…, T, 1), 0 or NaN
             output = output + lost if output.requires_grad else output.add_(lost)
     else:
@@ -132,8 +135,12 @@ def _attend(
         dead = ~mask.any(-1, keepdim=True)  # (…, T, 1)
         output = F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask | dead, dropout_p=dropout_p, scale=scale
-        ).masked_fill(dead, 0.0)
-    return output.reshape(*q.shape[:-1], v.shape[-1])  # (…, T, dv)
+        )
+        fill = Tensor.masked_fill if output.requires_grad else Tensor.masked_fill_
+        output = fill(output, dead, 0.0)
+    if output.ndim != q.ndim:
+        output = output.reshape(*q.shape[:-1], v.shape[-1])  # (1, B, T, dv) -> (B, T, dv)
+    return output
 
 
 def _average(weights: Tensor, values: Tensor, dropout_p: float) -> Tensor:
@@ -163,6 +170,8 @@ class ConcatAttention(nn.Module):
     def __init__(self, query_size: int, key_size: int, num_values: int) -> None:
         super().__init__()
         check_sizes(query_size=query_size, key_size=key_size, num_values=num_values)
+        self.query_size = query_size
+        self.key_size = key_size
         self.score = nn.Linear(query_size + key_size, num_values)
 
     def forward(
@@ -191,16 +200,13 @@ class ConcatAttention(nn.Module):
         """
         slots = self.score.out_features
         check_tensors(queries=queries, keys=keys, values=values)
+        check_width("queries", queries, self.query_size)
+        check_width("keys", keys, self.key_size)
         T = queries.shape[-2]
         if keys.shape[-2] not in (1, T):
             raise ValueError(
                 f"keys: expected 1 or T = {T} of them, one to join with each query, got shape "
                 f"{tuple(keys.shape)}"
-            )
-        if queries.shape[-1] + keys.shape[-1] != self.score.in_features:
-            raise ValueError(
-                f"queries, keys: expected widths that add up to {self.score.in_features}, got "
-                f"shapes {tuple(queries.shape)} and {tuple(keys.shape)}"
             )
         if values.shape[-2] != slots:
             raise ValueError(

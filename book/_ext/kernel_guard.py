@@ -28,7 +28,9 @@ def is_own_interpreter(command: str) -> bool:
 
 
 def check_kernel(app: Sphinx, config: Config) -> None:
-    """Stop the build if the kernel "python3" belongs to another environment."""
+    """Stop the build if the kernel "python3" belongs to another environment; set its threads."""
+    # Small networks gain little from threads, and lose eightfold on a busy machine.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     command = KernelSpecManager().get_kernel_spec("python3").argv[0]
     if not is_own_interpreter(command):
         raise ExtensionError(
