@@ -45,7 +45,7 @@ class Watch:
         self.site = site
         self.bad: list[str] = []
         self.page: Page = context.new_page()
-        context.route("**/*", lambda r: r.continue_() if self._ours(r.request.url) else r.abort())
+        self.page.route("**/*", lambda r: r.continue_() if self._ours(r.request.url) else r.abort())
         self.page.on("pageerror", lambda error: self.bad.append(f"error: {error}"))
         self.page.on("console", self._console)
         self.page.on("request", self._request)
@@ -84,30 +84,43 @@ def site() -> Iterator[str]:
     server.shutdown()
 
 
-def new_watch(
-    browser: Browser, site: str, width: int = 1300, theme: str = "light"
-) -> Iterator[Watch]:
+def new_context(browser: Browser, width: int = 1300, theme: str = "light") -> BrowserContext:
+    """A window of a reader who has just arrived."""
     phone = width < 500
-    context = browser.new_context(
+    return browser.new_context(
         viewport={"width": width, "height": 844 if phone else 900},
         color_scheme=theme,  # type: ignore[arg-type]
         is_mobile=phone,
         has_touch=phone,
         reduced_motion="reduce",
     )
-    yield Watch(context, site)
-    context.close()
+
+
+@pytest.fixture(scope="session")
+def wide(browser: Browser) -> Iterator[BrowserContext]:
+    """A wide window in the light theme, shared by the tests: opening one takes a second."""
+    with new_context(browser) as context:
+        yield context
+
+
+@pytest.fixture(scope="session")
+def phone(browser: Browser) -> Iterator[BrowserContext]:
+    """A phone in the dark theme, shared by the tests."""
+    with new_context(browser, 390, "dark") as context:
+        yield context
 
 
 @pytest.fixture
-def watch(browser: Browser, site: str) -> Iterator[Watch]:
+def watch(wide: BrowserContext, site: str) -> Iterator[Watch]:
     """A wide page in the light theme."""
-    yield from new_watch(browser, site)
+    watch = Watch(wide, site)
+    yield watch
+    watch.page.close()
 
 
-@pytest.fixture(params=[(1300, "light"), (390, "dark")], ids=["wide-light", "phone-dark"])
-def watch_everywhere(
-    request: pytest.FixtureRequest, browser: Browser, site: str
-) -> Iterator[Watch]:
+@pytest.fixture(params=["wide", "phone"])
+def watch_everywhere(request: pytest.FixtureRequest, site: str) -> Iterator[Watch]:
     """Both widths and both themes in two pages: the one does not depend on the other."""
-    yield from new_watch(browser, site, *request.param)
+    watch = Watch(request.getfixturevalue(request.param), site)
+    yield watch
+    watch.page.close()

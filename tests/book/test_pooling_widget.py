@@ -9,12 +9,12 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import BrowserContext, Locator, Page
 
 from attn_utils.pooling import leave_one_out_error
 from attn_utils.widgets import KernelRegressionExplorer
 
-from .conftest import Watch, new_watch
+from .conftest import Watch
 from .driving import settle
 
 PATH = "book/02-attention-pooling.html"
@@ -260,8 +260,8 @@ def test_it_fits_everywhere(watch_everywhere: Watch) -> None:
     assert watch_everywhere.bad == []
 
 
-def test_a_finger_drags_the_query_and_scrolls_elsewhere(browser: Browser, site: str) -> None:
-    watch = next(new_watch(browser, site, width=390))
+def test_a_finger_drags_the_query_and_scrolls_elsewhere(phone: BrowserContext, site: str) -> None:
+    watch = Watch(phone, site)
     page = watch.open(PATH)
     box = explorer(page)
     touch = page.context.new_cdp_session(page)
@@ -292,7 +292,7 @@ def test_a_finger_drags_the_query_and_scrolls_elsewhere(browser: Browser, site: 
     assert abs(swipe(box.locator(".aw-query"), -60, -60)) < 2, "a drag does not scroll"
     assert copied(page).query < before.query - 0.3
     assert swipe(box.locator(".aw-readout"), 0, -120) > 50, "elsewhere the page scrolls"
-    page.context.close()
+    page.close()
 
 
 @pytest.mark.parametrize("fragment", [
