@@ -10,13 +10,10 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],
+    *["--disable-background-networking", "--disable-component-update"],
+    # nothing but this machine can be reached, so a request to another host fails
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 
 

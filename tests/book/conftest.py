@@ -45,7 +45,6 @@ class Watch:
         self.site = site
         self.bad: list[str] = []
         self.page: Page = context.new_page()
-        self.page.route("**/*", lambda r: r.continue_() if self._ours(r.request.url) else r.abort())
         self.page.on("pageerror", lambda error: self.bad.append(f"error: {error}"))
         self.page.on("console", self._console)
         self.page.on("request", self._request)
