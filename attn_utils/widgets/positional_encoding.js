@@ -313,7 +313,7 @@ const wordPanel = (w) => {
       });
       const moved = now.order.some((word, i) => word !== i);
       const most = Math.max(...now.changes);
-      report.textContent = !moved ? "The words stand in order. Eight cells under each: its output, blue below 0, red above."
+      report.textContent = !moved ? "The words stand in order. Eight cells under each: its output, blue below 0, warm colours above."
         : most < 1e-6 ? "Every output moved along with its word, unchanged: the layer cannot tell the two sentences apart."
           : `The outputs have changed, by up to ${fixed(most)}: the layer can tell the two sentences apart.`;
     },
