@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 import attn_utils.widgets
 
@@ -26,6 +26,7 @@ explorer = CueExplorer(title="<b>watched</b>", use="read")
 explorer.observe(lambda change: seen.append(change.new), "weights")
 explorer
 """
+LONG = 60_000  # milliseconds; a busy machine needs them
 WIDGETS = attn_utils.widgets.__all__
 SHOWN = """
 from attn_utils.widgets import {0}
@@ -112,6 +113,15 @@ def open_and_run(page: Page, lab: str, notebook: str) -> None:
     }""")
 
 
+def widget_in_cell(page: Page, cell: int) -> Locator:
+    """Scroll to a cell, counted from 0, and wait for its widget: off screen, nothing is drawn."""
+    scroll = "(i) => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, 'start')"
+    page.evaluate(scroll, cell)
+    box = page.locator(f".jp-Notebook-cell >> nth={cell}").locator(".aw[data-ready]")
+    box.wait_for(timeout=LONG)
+    return box
+
+
 def run_last_cell(page: Page) -> dict[str, object]:
     """Run the reading cell again and return what it printed."""
     text = page.evaluate("""async () => {
@@ -138,10 +148,9 @@ def test_chapter_in_jupyterlab(lab: str, browser: Browser) -> None:
     # cells tagged raises-exception show a mistake on purpose; nbval has checked the others
     assert len(errors) <= 2, errors
 
-    box = page.locator(".aw-cue-explorer").last
-    box.wait_for(timeout=60_000)
-    box.scroll_into_view_if_needed()
-    assert box.locator(".aw-title").inner_text() == "<b>watched</b>"  # text, never HTML
+    cells = page.evaluate("window.jupyterapp.shell.currentWidget.content.widgets.length")
+    box = widget_in_cell(page, cells - 2)
+    expect(box.locator(".aw-title")).to_have_text("<b>watched</b>")  # text, never HTML
     before = run_last_cell(page)
     assert before["seen"] == 0
 
@@ -150,8 +159,12 @@ def test_chapter_in_jupyterlab(lab: str, browser: Browser) -> None:
     gain.focus()
     for _ in range(5):
         page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(800)
-    after = run_last_cell(page)
+    after = before
+    for _ in range(50):  # the comm needs a moment
+        if after["seen"] and after["gain"] == pytest.approx(0.5):
+            break
+        page.wait_for_timeout(200)
+        after = run_last_cell(page)
     assert after["gain"] == pytest.approx(0.5)
     assert int(str(after["seen"])) >= 1
     shown = box.evaluate("e => e.numbers().weights")
@@ -164,16 +177,12 @@ def test_chapter_in_jupyterlab(lab: str, browser: Browser) -> None:
         const code = 'explorer.salience_gain = 0.0; explorer.colour = "red"';
         await context.sessionContext.session.kernel.requestExecute({ code }).done;
     }""")
-    page.wait_for_timeout(500)
-    assert box.get_by_label("coloured").input_value() == "red"
-    assert float(box.get_by_label("salience gain", exact=True).input_value()) == 0
+    expect(box.get_by_label("coloured")).to_have_value("red", timeout=LONG)
+    expect(box.get_by_label("salience gain", exact=True)).to_have_value("0")
 
     page.evaluate("""() => window.jupyterapp.commands.execute(
         'apputils:change-theme', { theme: 'JupyterLab Dark' })""")
-    page.wait_for_timeout(800)
-    assert (
-        box.evaluate("e => getComputedStyle(e).getPropertyValue('--aw-accent').trim()") == "#6cb6ff"
-    )
+    expect(box).to_have_css("--aw-accent", "#6cb6ff", timeout=LONG)
     assert foreign == []
     picture = os.environ.get("LAB_PICTURE")
     if picture:
@@ -189,11 +198,7 @@ def test_every_widget_comes_alive_in_jupyterlab(lab: str, browser: Browser) -> N
     truth = run_last_cell(page)
     assert set(truth) == set(WIDGETS)
     for cell, name in enumerate(WIDGETS, start=1):
-        page.evaluate(
-            "(i) => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, 'start')", cell
-        )
-        box = page.locator(f".jp-Notebook-cell >> nth={cell}").locator(".aw[data-ready]")
-        box.wait_for(timeout=30_000)
+        box = widget_in_cell(page, cell)
         shown = box.evaluate("e => e.numbers()")
         assert shown, name
         for result, numbers in shown.items():
