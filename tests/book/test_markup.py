@@ -1,0 +1,78 @@
+"""What the built pages hold, read from their HTML: no browser is needed to know that."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup, Tag
+from PIL import Image
+
+from .conftest import ALIVE, CHAPTERS, PAGES, SITE
+
+
+@functools.cache
+def soup(path: str) -> BeautifulSoup:
+    if not (SITE / path).exists():
+        pytest.fail("the book is not built: run `make book` first")
+    return BeautifulSoup((SITE / path).read_text(encoding="utf-8"), "html.parser")
+
+
+def target(path: str, element: Tag, attribute: str) -> Path:
+    """The file of the site that an element of a page refers to."""
+    return (SITE / path).parent / str(element[attribute])
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_picture_says_what_is_to_be_seen(path: str) -> None:
+    for image in soup(path).select(".bd-article img"):
+        alt = str(image.get("alt", ""))
+        assert len(alt) >= 20, f"{image.get('src')}: {alt!r}"
+
+
+@pytest.mark.parametrize("path", ALIVE)
+def test_widgets_have_a_picture_where_nothing_runs(path: str) -> None:
+    pictures = soup(path).select("noscript img")
+    widgets = soup(path).select('script[type*="widget-view"]')
+    assert len(pictures) == len(widgets) > 0
+    for picture in pictures:
+        assert len(str(picture["alt"])) > 40
+        with Image.open(target(path, picture, "src")) as image:
+            assert image.width > 300
+
+
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_chapter_is_numbered_as_its_file(path: str) -> None:
+    number = int(Path(path).name[:2])
+    title = soup(path).select_one("section > h1")
+    assert title is not None
+    assert title.get_text().startswith(f"{number}. ")
+    captions = soup(path).select("figcaption .caption-number")
+    assert captions
+    assert all(caption.get_text().startswith(f"Fig. {number}.") for caption in captions)
+
+
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_notebook_can_be_downloaded(path: str) -> None:
+    link = soup(path).select_one("a.btn-download-source-button")
+    assert link is not None
+    notebook = json.loads(target(path, link, "href").read_text(encoding="utf-8"))
+    assert any(cell["cell_type"] == "code" for cell in notebook["cells"])
+
+
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_quiz_choices_explain_themselves(path: str) -> None:
+    choices = soup(path).select("details.quiz")
+    assert len(choices) >= 12
+    for choice in choices:
+        assert choice.summary is not None
+        question = choice.summary.get_text()
+        explanation = choice.get_text().replace(question, "", 1).strip()
+        verdict = "Right" if "right" in choice["class"] else "Not quite"
+        assert explanation.startswith(verdict), question
+        assert len(explanation) > 20, question
+    for name in {str(choice["name"]) for choice in choices}:
+        right = [c for c in choices if c["name"] == name and "right" in c["class"]]
+        assert right, f"{name} has no right answer"
