@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-SITE = Path(__file__).parents[2] / "_build" / "html"
+ROOT = Path(__file__).parents[2]
+PAGES = ["book/index.html", *sorted(
+    str(p.relative_to(ROOT).with_suffix(".html")) for p in (ROOT / "book").glob("*")
+    if p.suffix in (".ipynb", ".md") and p.stem != "index"
+)]  # fmt: skip
+CHAPTERS = [page for page in PAGES if Path(page).name[:2].isdigit()]
+ALIVE = ["book/index.html", *CHAPTERS]  # pages with widgets
+SITE = ROOT / "_build" / "html"
 COMPRESSED = {".html", ".js", ".css", ".json", ".svg"}
 
 
