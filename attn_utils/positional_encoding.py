@@ -175,11 +175,11 @@ class RotaryEmbedding(nn.Module):
         working = torch.promote_types(x.dtype, torch.float32)
         positions = positions.to(x.device, working)
         angles = torch.outer(positions, _frequencies(self.head_dim, self.base, positions))
-        cos, sin = angles.cos(), angles.sin()  # (T, d/2)
-        pairs = x.to(working).reshape(*x.shape[:-1], self.head_dim // 2, 2)
-        first, second = pairs.unbind(-1)  # two of (…, T, d/2)
-        rotated = torch.stack([first * cos - second * sin, first * sin + second * cos], dim=-1)
-        return rotated.flatten(-2).to(x.dtype)  # (…, T, d/2, 2) -> (…, T, d)
+        turns = torch.polar(torch.ones_like(angles), angles)  # (T, d/2), e^{i angle}
+        # a rotation is a product of complex numbers: one pass over x, not six
+        pairs = x.to(working).reshape(*x.shape[:-1], self.head_dim // 2, 2).contiguous()
+        rotated = torch.view_as_real(torch.view_as_complex(pairs) * turns)  # (…, T, d/2, 2)
+        return rotated.flatten(-2).to(x.dtype)  # (…, T, d)
 
     def extra_repr(self) -> str:
         """What print(module) shows."""

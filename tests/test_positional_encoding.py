@@ -304,7 +304,7 @@ def test_rotary_default_positions_and_cache():
     x = draw(2, 3, 9, 6)
     whole = rope(x)
     assert torch.equal(rope(x, torch.arange(9)), whole)
-    assert torch.equal(rope(x[..., 7:, :], torch.arange(7, 9)), whole[..., 7:, :])
+    close(rope(x[..., 7:, :], torch.arange(7, 9)), whole[..., 7:, :], 1e-14)
     assert torch.equal(whole[..., 0, :], x[..., 0, :])
     assert not list(rope.buffers())
     assert "head_dim=6" in repr(rope)
