@@ -47,6 +47,7 @@ const openWidget = ({ model, el, signal }) => {
   let pause;
   const w = {
     model, box, stage, controls, signal,
+    python: pythonFor, // a widget whose data do not fit into a line says something else
     get: (key) => model.get(key),
     spec: (key) => specs.get(key),
     set(key, value) {
@@ -117,7 +118,7 @@ const openWidget = ({ model, el, signal }) => {
     ...(standalone ? [button("Copy link", () => offer(linkTo(name, changed((key) => start[key])), "Link copied: it reopens exactly this state."))] : []),
     button("Copy as Python", () => {
       const defaults = new Map(model.get("_defaults"));
-      offer(pythonFor(model.get("_class"), changed((key) => defaults.get(key))), "Python copied: paste it into a notebook cell.");
+      offer(w.python(model.get("_class"), changed((key) => defaults.get(key))), "Python copied: paste it into a notebook cell.");
     }),
     button("Save picture", async () => {
       const link = element("a", { download: `${name}.png`, href: URL.createObjectURL(await pictureOf(box)) });
