@@ -16,7 +16,7 @@ const logTicksOf = (from, to, room) => {
   return all.filter((v) => v >= from * 0.999 && v <= to * 1.001);
 };
 
-const plane = (w, { width = 480, height = 280, x, y, xlabel, ylabel, label, xlog = false }) => {
+const plane = (w, { width = 480, height = 280, x, y, xlabel, ylabel, label, xlog = false, xformat = String, yformat = String }) => {
   const pad = { left: 46, right: 10, top: 10, bottom: 38 };
   const wide = width - pad.left - pad.right;
   const high = height - pad.top - pad.bottom;
@@ -45,11 +45,11 @@ const plane = (w, { width = 480, height = 280, x, y, xlabel, ylabel, label, xlog
     axes.replaceChildren(
       ...xticks.flatMap((v) => [
         svg("line", { x1: px(v), x2: px(v), y1: pad.top, y2: pad.top + high }),
-        text(String(v), { x: px(v), y: height - 22, "text-anchor": "middle" }),
+        text(xformat(v), { x: px(v), y: height - 22, "text-anchor": "middle" }),
       ]),
       ...ticksOf(y0, y1, clamp(Math.round(high / 45), 2, 4)).flatMap((v) => [
         svg("line", { x1: pad.left, x2: pad.left + wide, y1: py(v), y2: py(v) }),
-        text(String(v), { x: pad.left - 6, y: py(v) + 4, "text-anchor": "end" }),
+        text(yformat(v), { x: pad.left - 6, y: py(v) + 4, "text-anchor": "end" }),
       ]),
       text(xlabel, { x: pad.left + wide / 2, y: height - 5, "text-anchor": "middle", class: "aw-axis-label" }),
       text(ylabel, { x: 11, y: pad.top + high / 2, "text-anchor": "middle", class: "aw-axis-label", transform: `rotate(-90 11 ${pad.top + high / 2})` }),
