@@ -55,3 +55,21 @@ def check_sizes(**sizes: int) -> None:
 def check_probability(name: str, p: float) -> None:
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"{name}: expected a probability from 0 to 1, got {p!r}")
+
+
+def check_images(name: str, x: Tensor, channels: int | None = None) -> None:
+    """Raise ValueError unless x is (B, C, Height, Width) with C = channels and at least a pixel.
+
+    Without ``channels``, any number of them from 1 on will do.
+    """
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name}: expected a tensor, got {type(x).__name__}")
+    if x.ndim != 4 or x.shape[1] == 0 or (channels is not None and x.shape[1] != channels):
+        number = "C ≥ 1" if channels is None else f"C = {channels}"
+        raise ValueError(
+            f"{name}: expected shape (B, C, Height, Width) with {number}, got {tuple(x.shape)}"
+        )
+    if not x.is_floating_point():
+        raise ValueError(f"{name}: expected floating-point numbers, got {x.dtype}")
+    if x.shape[2] == 0 or x.shape[3] == 0:
+        raise ValueError(f"{name}: expected at least one pixel, got shape {tuple(x.shape)}")
