@@ -17,6 +17,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
+from ._recording import record
+
 __all__ = [
     "KERNELS",
     "NWKernelRegression",
@@ -269,8 +271,9 @@ def _pool(
     else:
         # one product per query: (T, 1, S) @ (T, S, 1) -> (T, 1, 1) -> (T,)
         output = torch.bmm(weights.unsqueeze(1), values.unsqueeze(2)).flatten()
-    output = output.to(dtype)
-    return (output, weights.to(dtype)) if return_weights else output
+    output, weights = output.to(dtype), weights.to(dtype)
+    record(weights)
+    return (output, weights) if return_weights else output
 
 
 def _working(dtype: torch.dtype) -> torch.dtype:

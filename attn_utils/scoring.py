@@ -29,6 +29,7 @@ from ._arguments import (
     check_tensors,
     check_width,
 )
+from ._recording import is_recorded, record
 from .masks import causal_mask, fit_mask, softmax
 
 __all__ = [
@@ -53,9 +54,10 @@ def scaled_dot_product_attention(
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Attend: ``softmax(q kᵀ / √d) v``, the one function that the book's modules attend with.
 
-    With ``return_weights`` the explicit formula is computed, and the T × S weights exist. Without,
-    PyTorch's fused kernel gives the same output and never holds them all: its memory grows with T
-    and S, not with their product (where it supports the inputs; on CPUs it needs dv = d).
+    With ``return_weights`` the explicit formula is computed, and the T × S weights exist; so it is
+    while :func:`attn_utils.explain.record_attention` listens. Otherwise PyTorch's fused kernel
+    gives the same output and never holds them all: its memory grows with T and S, not with their
+    product (where it supports the inputs; on CPUs it needs dv = d).
 
     A query that may attend to nothing has weights and output of exactly 0 and finite gradients. A
     masked key and its value have to be finite all the same, since 0 · NaN is NaN.
@@ -104,15 +106,18 @@ def _attend(
         scale = 1 / math.sqrt(q.shape[-1])
     if mask is not None:
         mask = fit_mask(mask, (*q.shape[:-1], S))  # as many axes as the scores
-    if is_causal and (return_weights or mask is not None):
+    explicit = return_weights or is_recorded()
+    if is_causal and (explicit or mask is not None):
         causal = causal_mask(T, S, device=q.device)
         mask = fit_mask(causal, (*q.shape[:-1], S)) if mask is None else mask & causal
         is_causal = False
 
-    if return_weights:
+    if explicit:
         scores = (q * scale) @ k.transpose(-2, -1)  # (…, T, d) @ (…, d, S) -> (…, T, S)
         weights = softmax(scores, mask, own=True)
-        return _average(weights, v, dropout_p), weights
+        record(weights)
+        output = _average(weights, v, dropout_p)
+        return (output, weights) if return_weights else output
 
     # The kernel wants (B, H, T, d); leading axes are independent, so B may as well count as heads.
     query, key, value = q, k, v
@@ -397,6 +402,7 @@ def _weigh(
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Weights from the caller's own scores, and the values averaged under them."""
     weights = softmax(scores, None if mask is None else fit_mask(mask, scores.shape), own=True)
+    record(weights)
     output = _average(weights, values, dropout_p)
     return (output, weights) if return_weights else output
 

@@ -1,0 +1,80 @@
+"""ViT-B/16 inference beside straightforward code in timm's style: CPU time, as ratios.
+
+    OMP_NUM_THREADS=1 python benchmarks/vit.py [--quick] [--json results.json]
+
+224×224 pixels, batch 1 and 8, the same weights in both. Exit code 1 if a bound is missed.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+
+import torch
+import torch.nn.functional as F
+from measure import Row, Run, cpu_ratio, main
+from torch import Tensor, nn
+
+from attn_utils.vit import VisionTransformer, vit_base_patch16_224
+
+
+class Plain(nn.Module):
+    """What timm's model computes: packed projections, every token in every block."""
+
+    def __init__(self, ours: VisionTransformer) -> None:
+        super().__init__()
+        self.model = ours
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, (B, 3, 224, 224) -> (B, 1000)."""
+        model = self.model
+        x = model.patch_embed.proj(images).flatten(2).transpose(1, 2)
+        x = torch.cat([model.cls_token.expand(len(x), -1, -1), x], dim=1) + model.pos_embed
+        for block in model.blocks:
+            B, n, D = x.shape
+            qkv = block.attn.qkv(block.norm1(x)).reshape(B, n, 3, block.attn.num_heads, -1)
+            q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+            heads = F.scaled_dot_product_attention(q, k, v)
+            x = x + block.attn.proj(heads.transpose(1, 2).reshape(B, n, D))
+            hidden = F.gelu(block.mlp.fc1(block.norm2(x)))
+            x = x + block.mlp.fc2(hidden)
+        return model.head(model.norm(x)[:, 0])
+
+
+def forward(module: nn.Module, batch: int, dtype: torch.dtype = torch.float32) -> Run:
+    """A call without gradients."""
+    images = torch.randn(batch, 3, 224, 224).to(dtype)
+
+    def run() -> Tensor:
+        with torch.inference_mode():
+            return module(images)
+
+    return run
+
+
+def measure(quick: bool) -> list[Row]:
+    """Ratios for each batch size; a row without a bound is shown without a claim."""
+    torch.manual_seed(0)
+    seconds = 6.0 if quick else 30.0
+    ours = vit_base_patch16_224().eval()
+    half = copy.deepcopy(ours).bfloat16()
+    plain = Plain(ours)
+    images = torch.randn(2, 3, 224, 224)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(images), plain(images), rtol=0, atol=1e-5)
+    rows: list[Row] = []
+
+    def timed(what: str, batch: int, mine: Run, other: Run, bound: float | None) -> None:
+        rows.append(Row(what, batch, round(cpu_ratio(mine, other, seconds), 3), bound))
+        print(rows[-1], flush=True)
+
+    for batch in (1, 8):
+        other = forward(plain, batch)
+        timed("ViT-B/16, float32 / plain", batch, forward(ours, batch), other, 0.98)
+        mine = forward(half, batch, torch.bfloat16)
+        timed("ViT-B/16, bfloat16 weights / plain in float32", batch, mine, other, None)
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main(__doc__.split("\n")[0], measure))
