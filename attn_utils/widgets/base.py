@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
-def front_end(name: str, suffix: str) -> str:
-    """Join the kit's files and ``<name><suffix>`` into one text."""
-    files = [*sorted((HERE / "kit").glob(f"*{suffix}")), HERE / f"{name}{suffix}"]
+def front_end(name: str, suffix: str, *parts: str) -> str:
+    """Join the files of the kit, of ``parts`` and of the widget itself into one text."""
+    own = [HERE / f"{part}{suffix}" for part in (*parts, name)]
+    files = [*sorted((HERE / "kit").glob(f"*{suffix}")), *own]
     return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 
 
