@@ -1,0 +1,430 @@
+"""SE and ECA: references written from the papers, counts, layouts, properties, bad input."""
+
+from __future__ import annotations
+
+import copy
+import io
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import attn_utils
+from attn_utils.channel import ECABlock, SEBlock, eca_kernel_size
+
+AGREES = {torch.float64: 1e-12, torch.float32: 1e-6}
+# odd and even sizes, a single pixel, a single channel, B == C
+SHAPES = [(2, 8, 5, 7), (3, 16, 1, 1), (1, 1, 4, 4), (4, 4, 3, 1), (2, 33, 2, 6)]
+
+
+def draw(*shape, seed=1, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def blocks(channels, dtype=torch.float64):
+    """One of each kind, with weights large enough to move the gates."""
+    torch.manual_seed(0)
+    made = [
+        SEBlock(channels, 4), SEBlock(channels, 1), SEBlock(channels, 1000),
+        ECABlock(channels), ECABlock(channels, kernel_size=5),
+    ]  # fmt: skip
+    with torch.no_grad():
+        for block in made:
+            for parameter in block.parameters():
+                parameter.normal_()
+    return [block.to(dtype) for block in made]
+
+
+def close(a, b, atol=1e-12):
+    torch.testing.assert_close(a, b, rtol=0, atol=atol)
+
+
+# --- references ---------------------------------------------------------------------------------
+
+
+def squeeze_by_hand(x):
+    """Equation 2 of Hu et al.: the mean over the places, one channel at a time."""
+    B, C, height, width = x.shape
+    z = torch.zeros(B, C, dtype=x.dtype)
+    for i in range(height):
+        for j in range(width):
+            z += x[:, :, i, j]
+    return z / (height * width)
+
+
+def se_of_the_paper(x, w1, w2):
+    """Equations 2 to 4 of Hu et al. (2018), item by item: s = σ(W2 δ(W1 z)), x̃_c = s_c x_c."""
+    out = torch.empty_like(x)
+    for n, z in enumerate(squeeze_by_hand(x)):
+        s = 1 / (1 + torch.exp(-(w2 @ torch.clamp(w1 @ z, min=0))))
+        for c in range(x.shape[1]):
+            out[n, c] = s[c] * x[n, c]
+    return out
+
+
+def eca_of_the_paper(x, w):
+    """Wang et al. (2020), equations 5 to 7: ω_i = σ(Σ_j w_j y_{i+j}) over the k neighbours."""
+    out = torch.empty_like(x)
+    half = len(w) // 2
+    for n, y in enumerate(squeeze_by_hand(x)):
+        for c in range(x.shape[1]):
+            near = [w[j] * y[c + j - half] for j in range(len(w)) if 0 <= c + j - half < len(y)]
+            out[n, c] = x[n, c] / (1 + torch.exp(-sum(near)))
+    return out
+
+
+class SqueezeExcitation(nn.Module):
+    """The layout of torchvision and timm: pooling that keeps the axes, two 1×1 convolutions."""
+
+    def __init__(self, channels, hidden):
+        super().__init__()
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc1 = nn.Conv2d(channels, hidden, 1)
+        self.fc2 = nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x):
+        return x * self.fc2(self.fc1(self.avgpool(x)).relu()).sigmoid()
+
+
+class EcaModule(nn.Module):
+    """timm's layout: the squeezed vector becomes a sequence of one feature."""
+
+    def __init__(self, kernel_size):
+        super().__init__()
+        self.conv = nn.Conv1d(1, 1, kernel_size, padding=(kernel_size - 1) // 2, bias=False)
+
+    def forward(self, x):
+        y = self.conv(x.mean((2, 3)).view(x.shape[0], 1, -1)).view(x.shape[0], -1, 1, 1).sigmoid()
+        return x * y.expand_as(x)
+
+
+@pytest.mark.parametrize("dtype", AGREES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_equal_to_the_papers(shape, dtype):
+    x = draw(*shape, dtype=dtype)
+    for block in blocks(shape[1], dtype):
+        if isinstance(block, SEBlock):
+            want = se_of_the_paper(x, block.fc1.weight, block.fc2.weight)
+        else:
+            want = eca_of_the_paper(x, block.conv.weight.flatten())
+        close(block(x), want, AGREES[dtype])
+
+
+@pytest.mark.parametrize("dtype", AGREES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_weights_move_between_layouts(shape, dtype):
+    """As documented: 1×1 convolutions hold the same weights with two axes more."""
+    x = draw(*shape, dtype=dtype)
+    for block in blocks(shape[1], dtype):
+        if isinstance(block, SEBlock):
+            theirs = SqueezeExcitation(shape[1], block.fc1.out_features).to(dtype)
+            with torch.no_grad():
+                for name in ("fc1", "fc2"):
+                    layer = getattr(theirs, name)
+                    layer.weight.normal_()
+                    layer.bias.zero_()
+                    getattr(block, name).weight.copy_(layer.weight.flatten(1))
+        else:
+            theirs = EcaModule(block.conv.kernel_size[0]).to(dtype)
+            block.load_state_dict(theirs.state_dict())
+        close(block(x), theirs(x), AGREES[dtype])
+
+
+def test_worked_example_of_the_1d_convolution():
+    """x = 1 … 10 and weights (1, -1, 0.5); the block pads with zeros, the example does not."""
+    block = ECABlock(10, kernel_size=3).double()
+    with torch.no_grad():
+        block.conv.weight.copy_(torch.tensor([[[1.0, -1.0, 0.5]]]))
+    x = torch.arange(1.0, 11).double().view(1, 10, 1, 1)
+    logits = block.gate(x).logit().flatten()
+    close(logits[1:-1], torch.arange(0.5, 4.5, 0.5).double(), 1e-10)
+    close(logits[[0, -1]], torch.tensor([0.0, -1.0]).double(), 1e-10)
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("channels", "count"), [(64, 512), (128, 2048), (256, 8192), (512, 32768), (3, 6), (1, 2)]
+)
+def test_number_of_parameters_of_se(channels, count):
+    block = SEBlock(channels)
+    assert sum(p.numel() for p in block.parameters()) == count
+    assert {name: tuple(t.shape) for name, t in block.state_dict().items()} == {
+        "fc1.weight": (max(1, channels // 16), channels),
+        "fc2.weight": (channels, max(1, channels // 16)),
+    }
+
+
+def test_kernel_sizes():
+    for channels, want in {64: 3, 128: 5, 256: 5, 512: 5, 1024: 5, 2048: 7}.items():
+        assert eca_kernel_size(channels) == want
+    table = [*[(c, 1) for c in range(1, 8)], *[(c, 3) for c in range(8, 128)]]
+    table += [*[(c, 5) for c in range(128, 2048)], (2048, 7)]
+    assert [eca_kernel_size(c) for c, _ in table] == [k for _, k in table]
+
+
+@pytest.mark.parametrize(("gamma", "b", "want"), [(1, 0, 7), (2, 0, 3), (-2, 1, 3), (2, -8.5, 1)])
+def test_gamma_and_b_of_the_kernel_size(gamma, b, want):
+    assert eca_kernel_size(64, gamma, b) == want
+    block = ECABlock(64, gamma, b)
+    assert {n: tuple(t.shape) for n, t in block.state_dict().items()} == {
+        "conv.weight": (1, 1, want)
+    }
+
+
+def test_few_channels_keep_a_hidden_unit():
+    """C // r == 0 would leave no weights and gates of 1/2 whatever the input is."""
+    block = SEBlock(4, 16)
+    assert block.fc1.out_features == 1
+    with torch.no_grad():
+        block.fc1.weight.fill_(1.0)
+        block.fc2.weight.fill_(3.0)
+    gates = block.gate(torch.ones(1, 4, 2, 2))
+    assert gates.min() > 0.99
+
+
+# --- what a gate is -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gate_and_forward(shape):
+    x = draw(*shape)
+    for block in blocks(shape[1]):
+        gate, kept = block.gate(x), x.clone()
+        assert gate.shape == (*shape[:2], 1, 1)
+        assert ((gate >= 0) & (gate <= 1)).all()
+        close(block(x), x * gate)
+        assert torch.equal(x, kept)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(*(st.integers(1, n) for n in (3, 20, 5, 5))),
+    reduction=st.integers(1, 40), half=st.integers(0, 6), scale=st.sampled_from([0.0, 1.0, 1e4]),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_properties(shape, reduction, half, scale, seed):
+    x = scale * draw(*shape, seed=seed)
+    for block in (SEBlock(shape[1], reduction), ECABlock(shape[1], kernel_size=2 * half + 1)):
+        block.double()
+        gate = block.gate(x)
+        assert gate.shape == (*shape[:2], 1, 1)
+        assert ((gate >= 0) & (gate <= 1)).all()
+        # only the mean of a channel counts, not where its pixels are
+        places = torch.randperm(shape[2] * shape[3])
+        moved = x.flatten(2)[:, :, places].view(shape)
+        close(block.gate(moved), gate, 1e-9)
+        # items of a batch do not see each other
+        close(block.gate(x[:1]), gate[:1], 1e-9)
+        # without biases a black image opens every gate half
+        assert torch.equal(block.gate(0 * x), torch.full_like(gate, 0.5))
+
+
+def test_eca_sees_neighbours_only_and_se_sees_all():
+    x = draw(1, 16, 3, 3)
+    other = x.clone()
+    other[:, 4] += 1
+    for kernel_size in (1, 3, 5, 7):
+        block = ECABlock(16, kernel_size=kernel_size).double()
+        moved = (block.gate(x) != block.gate(other)).flatten().nonzero().flatten().tolist()
+        half = kernel_size // 2
+        assert moved == list(range(4 - half, 4 + half + 1))
+    block = blocks(16)[1]
+    assert (block.gate(x) != block.gate(other)).all()
+
+
+def test_eca_does_not_know_which_channel_is_which():
+    """The same k weights for all: shifted channels have shifted gates (away from the borders)."""
+    x = draw(1, 12, 2, 2)
+    for kernel_size in (1, 3, 5):
+        block = ECABlock(12, kernel_size=kernel_size).double()
+        shifted = block.gate(x.roll(1, dims=1))
+        close(shifted[:, 4:-3], block.gate(x)[:, 3:-4])
+
+
+def test_a_kernel_wider_than_the_channels():
+    x = draw(2, 3, 2, 2)
+    block = ECABlock(3, kernel_size=9).double()
+    close(block(x), eca_of_the_paper(x, block.conv.weight.flatten()))
+
+
+# --- layouts and kinds of numbers ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_memory_format_is_kept(memory_format):
+    x = draw(2, 8, 6, 5).contiguous(memory_format=memory_format)
+    for block in blocks(8):
+        leaf = x.clone(memory_format=torch.preserve_format).requires_grad_()
+        out = block(leaf)
+        assert out.is_contiguous(memory_format=memory_format)
+        out.sum().backward()
+        assert leaf.grad.is_contiguous(memory_format=memory_format)
+        close(out, block(x.contiguous()))
+
+
+def test_inputs_of_any_layout():
+    x = draw(2, 8, 6, 6)
+    views = [
+        x.mT,
+        x[:, :, ::2, 1:],
+        x.transpose(2, 3).flip(0).transpose(0, 1).contiguous().transpose(0, 1),
+        x[:1].expand(3, -1, -1, -1),
+    ]
+    for block in blocks(8):
+        for view in views:
+            close(block(view), block(view.contiguous()))
+
+
+@pytest.mark.parametrize(("dtype", "atol"), [(torch.bfloat16, 3e-2), (torch.float16, 4e-3)])
+def test_half_precision(dtype, atol):
+    x = draw(2, 8, 28, 28, dtype=dtype)
+    for exact, block in zip(blocks(8), blocks(8, dtype), strict=True):
+        out = block(x)
+        assert out.dtype == dtype
+        torch.testing.assert_close(out.double(), exact(x.double()), rtol=atol, atol=atol)
+        # a sum over these pixels does not fit into float16, their mean does
+        big = torch.full((1, 8, 64, 64), 60.0, dtype=dtype)
+        assert block.gate(big).isfinite().all()
+
+
+@pytest.mark.parametrize("value", [1e30, -1e30])
+def test_gates_saturate_without_nan(value):
+    for block in blocks(8, torch.float32):
+        gate = block.gate(torch.full((1, 8, 2, 2), value))
+        assert ((gate >= 0) & (gate <= 1)).all()
+
+
+def test_gradients():
+    x = draw(2, 5, 3, 2).requires_grad_()
+    for block in blocks(5):
+        assert torch.autograd.gradcheck(block, x)
+        names, values = zip(*block.named_parameters(), strict=True)
+
+        def call(*tensors, block=block, names=names):
+            parameters = dict(zip(names, tensors, strict=True))
+            return torch.func.functional_call(block, parameters, x.detach())
+
+        assert torch.autograd.gradcheck(call, [v.detach().requires_grad_() for v in values])
+
+
+# --- the life of a module -----------------------------------------------------------------------
+
+
+def test_an_empty_batch():
+    for block in blocks(8):
+        assert block(draw(0, 8, 3, 3)).shape == (0, 8, 3, 3)
+        assert block.gate(draw(0, 8, 3, 3)).shape == (0, 8, 1, 1)
+
+
+def test_nothing_is_kept_and_copies_are_equal():
+    x = draw(2, 8, 3, 3)
+    for block in blocks(8):
+        before = set(vars(block))
+        out = block(x.clone().requires_grad_())
+        assert set(vars(block)) == before
+        assert not any(isinstance(value, torch.Tensor) for value in vars(block).values())
+        assert list(block.buffers()) == []
+        twin = copy.deepcopy(block)
+        assert torch.equal(twin(x), out)
+        file = io.BytesIO()
+        torch.save(block.state_dict(), file)
+        file.seek(0)
+        with torch.no_grad():
+            for parameter in twin.parameters():
+                parameter.zero_()
+        twin.load_state_dict(torch.load(file, weights_only=True), strict=True)
+        assert torch.equal(twin(x), out)
+
+
+def test_meta_device():
+    with torch.device("meta"):
+        for block in (SEBlock(8, 2), ECABlock(8)):
+            out = block(torch.empty(2, 8, 3, 3))
+            assert out.is_meta
+            assert out.shape == (2, 8, 3, 3)
+            assert all(p.is_meta for p in block.parameters())
+
+
+def test_compiles_and_exports():
+    x = draw(2, 8, 3, 4)
+    height, width = torch.export.Dim("height", min=2), torch.export.Dim("width", min=2)
+    for block in (blocks(8)[0], blocks(8)[3]):
+        torch._dynamo.reset()
+        compiled = torch.compile(block, fullgraph=True, backend="eager")
+        close(compiled(x), block(x))
+        program = torch.export.export(block, (x,), dynamic_shapes={"x": {2: height, 3: width}})
+        other = draw(2, 8, 7, 5)
+        close(program.module()(other), block(other))
+
+
+def test_vmap():
+    x = draw(3, 2, 8, 3, 3)
+    for block in blocks(8):
+        close(torch.vmap(block)(x), torch.stack([block(one) for one in x]))
+
+
+def test_autocast():
+    x = draw(2, 8, 3, 3, dtype=torch.float32)
+    for block in blocks(8, torch.float32):
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.testing.assert_close(block(x), block(x), rtol=0, atol=0)
+            assert ((block.gate(x) >= 0) & (block.gate(x) <= 1)).all()
+
+
+def test_names_are_public():
+    for name in ("SEBlock", "ECABlock", "eca_kernel_size"):
+        assert getattr(attn_utils, name) is globals()[name]
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SEBlock(0), r"channels: expected a whole number of at least 1, got 0"),
+        (lambda: SEBlock(8, 0), r"reduction: expected a whole number of at least 1, got 0"),
+        (lambda: SEBlock(8, 2.0), r"reduction: expected a whole number .* got 2.0"),
+        (lambda: SEBlock("8"), r"channels: expected a whole number .* got '8'"),
+        (lambda: ECABlock(0), r"channels: expected a whole number of at least 1, got 0"),
+        (lambda: ECABlock(8.0), r"channels: expected a whole number of at least 1, got 8.0"),
+        (lambda: ECABlock(True), r"channels: expected a whole number of at least 1, got True"),
+        (lambda: ECABlock(8, 0), r"gamma: expected a finite number other than 0, got 0"),
+        (lambda: ECABlock(8, math.inf), r"gamma: expected a finite number .* got inf"),
+        (lambda: ECABlock(8, 2, math.nan), r"b: expected a finite number, got nan"),
+        (lambda: ECABlock(8, kernel_size=4), r"kernel_size: expected an odd number, got 4"),
+        (lambda: ECABlock(8, kernel_size=0), r"kernel_size: expected a whole number .* got 0"),
+        (lambda: ECABlock(0, kernel_size=3), r"channels: expected a whole number .* got 0"),
+        (lambda: eca_kernel_size(-4), r"channels: expected a whole number .* got -4"),
+        (lambda: eca_kernel_size(8, math.nan), r"gamma: expected a finite number .* got nan"),
+    ],
+)
+def test_bad_sizes(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (draw(2, 7, 3, 3), r"x: expected shape \(B, C, Height, Width\) with C = 8, got \(2, 7, 3"),
+        (draw(2, 3, 3, 8), r"x: expected shape .* with C = 8, got \(2, 3, 3, 8\)"),
+        (draw(8, 3, 3), r"x: expected shape .* got \(8, 3, 3\)"),
+        (draw(2, 8), r"x: expected shape .* got \(2, 8\)"),
+        (draw(1, 2, 8, 3, 3), r"x: expected shape .* got \(1, 2, 8, 3, 3\)"),
+        (draw(2, 8, 0, 3), r"x: expected at least one pixel, got shape \(2, 8, 0, 3\)"),
+        (torch.ones(2, 8, 3, 3).long(), r"x: expected floating-point numbers, got torch.int64"),
+        ([1.0], r"x: expected a tensor, got list"),
+    ],
+)
+def test_bad_images(x, message):
+    for block in blocks(8):
+        for call in (block, block.gate):
+            with pytest.raises(ValueError, match=message):
+                call(x)
