@@ -1,0 +1,154 @@
+"""What the patch explorer shows: pictures as bytes, and an attention that is set by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+STORED = 112  # pixels of a photograph that travel with the page
+LAYERS = 3
+HEADS = ("same colour", "close by", "same colour and close by", "whatever stands out")
+MOST_BYTES = 240 * 1024  # of weights and pixels on a page
+
+
+def hand_made_tokens(pixels: Tensor, rows: int) -> Tensor:
+    """Describe each patch of a square photograph by its mean colour and its place.
+
+    Args:
+        pixels: (side, side, 3), uint8.
+        rows: patches downwards and across.
+
+    Returns:
+        (rows², 5), float64: red, green and blue from 0 to 1, how far down and how far across.
+    """
+    size = len(pixels) // rows
+    patches = pixels.double().view(rows, size, rows, size, 3) / 255
+    colour = patches.mean(dim=(1, 3)).flatten(0, 1)  # (rows, p, rows, p, 3) -> (N, 3)
+    place = (torch.arange(rows, dtype=torch.float64) + 0.5) / rows
+    return torch.cat([colour, torch.cartesian_prod(place, place)], dim=1)
+
+
+def hand_made_attention(tokens: Tensor, sharpness: float = 1.0) -> Tensor:
+    r"""Compute the attention of three layers of four heads that nobody trained.
+
+    Each layer first gives colours and places mean 0 and mean square 1, as a norm would. The heads
+    are Gaussian kernels of chapter 2, by the distance in colour, in place, and in both; the fourth
+    asks nothing and takes every patch by how much its colour stands out, the salience of chapter
+    1. The layer then returns, for each token, the mean of itself and of what the heads bring:
+    :math:`x \leftarrow (x + \frac1H \sum_h A_h x) / 2`. The values are the tokens themselves, so
+    the rollout of these layers is exactly what they do.
+
+    Args:
+        tokens: (N, 5), from :func:`hand_made_tokens`.
+        sharpness: a factor for all scores, the inverse of a temperature.
+
+    Returns:
+        Weights (3, 4, N, N), float64.
+    """
+    x, layers = tokens, []
+    for _ in range(LAYERS):
+        colour, place = (_standard(part) for part in (x[:, :3], x[:, 3:]))
+        colour_gap, place_gap = _square_distances(colour), _square_distances(place)
+        salience = 2.5 * colour.square().sum(dim=1).sqrt()
+        scores = torch.stack(
+            [
+                -colour_gap / (2 * 0.15**2),
+                -place_gap / (2 * 0.25**2),
+                -colour_gap / (2 * 0.3**2) - place_gap / (2 * 0.5**2),
+                salience.expand(len(x), -1),
+            ]
+        )  # (H, N, N)
+        weights = (sharpness * scores).softmax(dim=-1)
+        x = (x + weights.mean(dim=0) @ x) / 2
+        layers.append(weights)
+    return torch.stack(layers)
+
+
+def _standard(x: Tensor) -> Tensor:
+    x = x - x.mean(dim=0)
+    return x / x.square().sum(dim=1).mean().clamp(min=1e-12).sqrt()
+
+
+def _square_distances(x: Tensor) -> Tensor:
+    return (x[:, None] - x[None]).square().sum(dim=-1)
+
+
+def photographs(images: Any, names: Sequence[str] | None) -> dict[str, Any]:
+    """Crop photographs to squares of 112×112; return the explorer's traits."""
+    if images is None:
+        from skimage import data
+
+        # NASA, in the public domain; Stéfan van der Walt, CC0
+        loaders: Any = (data.astronaut, data.chelsea)  # scikit-image does not type its data
+        astronaut, cat = (torch.tensor(load()).permute(2, 0, 1) for load in loaders)
+        pictures = [astronaut[:, :400, 60:460], cat[:, :, 75:375]]
+        names = names or ["astronaut", "cat"]
+    else:
+        pictures = list(_colour(images))
+    small = []
+    for picture in pictures:
+        side = min(picture.shape[1:])
+        top, left = ((n - side) // 2 for n in picture.shape[1:])
+        square = picture[None, :, top : top + side, left : left + side].float()
+        small.append(F.interpolate(square, size=(STORED, STORED), mode="area"))
+    pixels = torch.cat(small).round().to(torch.uint8).permute(0, 2, 3, 1)
+    return _stored(pixels, names) | {"_heads": list(HEADS), "_layers": LAYERS}
+
+
+def model_images(
+    images: Any, weights: Any, patch: Any, embed_dim: Any, prefix: int, names: Sequence[str] | None
+) -> dict[str, Any]:
+    """Check images and weights of a model; return the explorer's traits."""
+    pixels = _colour(images).permute(0, 2, 3, 1)
+    weights = torch.as_tensor(weights).detach().cpu().float()
+    M, height, width, _ = pixels.shape
+    C = torch.as_tensor(images).shape[-3]
+    if height % patch or width % patch:
+        raise ValueError(f"patch_size: expected a divisor of {height} and {width}, got {patch}")
+    T = prefix + height // patch * (width // patch)
+    if weights.ndim != 5 or len(weights) != M or weights.shape[3:] != (T, T):
+        raise ValueError(
+            f"weights: expected shape ({M}, L, H, {T}, {T}), got {tuple(weights.shape)}"
+        )
+    size = weights.numel() * 4 + pixels.numel()
+    if size > MOST_BYTES:
+        raise ValueError(f"images: expected at most {MOST_BYTES} bytes with weights, got {size}")
+    heads = [f"head {h + 1}" for h in range(weights.shape[2])]
+    return _stored(pixels, names) | {
+        "_weights": weights.numpy().ravel(), "_heads": heads, "_layers": weights.shape[1],
+        "_model": [prefix, patch, C, embed_dim],
+    }  # fmt: skip
+
+
+def _stored(pixels: Tensor, names: Sequence[str] | None) -> dict[str, Any]:
+    M = len(pixels)
+    names = [f"picture {i + 1}" for i in range(M)] if names is None else [str(n) for n in names]
+    if len(names) != M:
+        raise ValueError(f"names: expected {M}, one for each image, got {len(names)}")
+    return {
+        "_pixels": pixels.contiguous().numpy().tobytes(), "_shape": list(pixels.shape[:3]),
+        "_names": names,
+    }  # fmt: skip
+
+
+def _colour(images: Any) -> Tensor:
+    """Make images of any range (M, 3, height, width), uint8: the least number becomes black."""
+    images = torch.as_tensor(images).detach().cpu()
+    images = images[None] if images.ndim == 3 else images
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not 1 <= len(images) <= 40:
+        raise ValueError(
+            f"images: expected shape (M, C, height, width) with M up to 40 and C 1 or 3, got "
+            f"{tuple(images.shape)}"
+        )
+    if images.dtype != torch.uint8:
+        images = images.float()
+        if not images.isfinite().all():
+            raise ValueError("images: expected finite numbers, got NaN or infinity")
+        low, high = images.min(), images.max()
+        images = ((images - low) / (high - low).clamp(min=1e-12) * 255).round().to(torch.uint8)
+    coloured: Tensor = images.expand(-1, 3, -1, -1)
+    return coloured
