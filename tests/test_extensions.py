@@ -39,7 +39,7 @@ def stored(widget_class: str) -> str:
 def test_the_page_gets_the_front_end_of_today() -> None:
     from attn_utils.widgets import CueExplorer
 
-    text, fronts = slim_state(stored("attn_utils.widgets.cues.CueExplorer"))
+    text, fronts = slim_state(stored("attn_utils.widgets.cues.CueExplorer"), {"a"})
     assert set(fronts.values()) == {CueExplorer._esm, CueExplorer._css}
     models = json.loads(text)["state"]
     assert list(models) == ["a"]  # no layout
@@ -51,7 +51,13 @@ def test_the_page_gets_the_front_end_of_today() -> None:
 
 def test_a_widget_that_is_gone_stops_the_build() -> None:
     with pytest.raises(ExtensionError, match="NoSuchWidget"):
-        slim_state(stored("attn_utils.widgets.cues.NoSuchWidget"))
+        slim_state(stored("attn_utils.widgets.cues.NoSuchWidget"), {"a"})
+
+
+def test_a_widget_without_a_view_stays_behind() -> None:
+    text, fronts = slim_state(stored("attn_utils.widgets.cues.CueExplorer"), {"another"})
+    assert json.loads(text) == {"state": {}}
+    assert not fronts
 
 
 def test_cache_depends_on_package_and_lock(tmp_path: Path) -> None:

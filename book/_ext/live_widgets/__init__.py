@@ -11,8 +11,10 @@ MyST-NB stores the state of a notebook's widgets in the page. This extension
 from __future__ import annotations
 
 import hashlib
+import html
 import importlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +38,19 @@ def front_end_now(qualified_class: str, attribute: str) -> str:
         ) from error
 
 
-def slim_state(text: str) -> tuple[str, dict[str, str]]:
-    """Keep the live widgets' own state; return it and the front-end texts it refers to by id."""
+def slim_state(text: str, shown: set[str]) -> tuple[str, dict[str, str]]:
+    """Keep the own state of the widgets that the page shows.
+
+    Cells make more of them, to assert something; their tensors would travel for nothing. Returns
+    the state, and the front-end texts that it refers to by id.
+    """
     page = json.loads(text)
     texts: dict[str, str] = {}
     models: dict[str, Any] = {}
     for model_id, model in page["state"].items():
         state = model["state"]
-        if "_anywidget_id" not in state:
-            continue  # layouts and styles of ipywidgets
+        if "_anywidget_id" not in state or model_id not in shown:
+            continue  # layouts and styles of ipywidgets, widgets without a view
         kept = {
             name: value
             for name, value in state.items()
@@ -70,7 +76,8 @@ def rewrite_page(
         attributes = getattr(script, "attributes", {})
         if attributes.get("type") != STATE:
             continue
-        state, texts = slim_state(attributes["body"].replace("<\\/", "</"))
+        shown = set(re.findall(r'"model_id":\s*"([^"]+)"', html.unescape(context["body"])))
+        state, texts = slim_state(attributes["body"].replace("<\\/", "</"), shown)
         make = type(script)
         scripts[index] = make(None, priority=script.priority, type=STATE, body=state)
         for text_id, text in texts.items():
