@@ -12,7 +12,7 @@ unexport JUPYTER_PATH
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install book serve lab test lint format links lock vendor screenshot clean
+.PHONY: help install book serve lab test lint format bench links lock vendor screenshot clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ format: install  ## format the code and strip the notebooks' outputs
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/nbstripout --keep-id book/*.ipynb
+
+bench: install  ## compare time and memory with what you would use instead (half an hour)
+	$(BIN)/python benchmarks/suite.py --json benchmarks/results.json --page book/benchmarks.md
 
 links: book  ## follow the book's links to other sites (needs the network)
 	$(BIN)/python tools/check_links.py --external $(SITE)
