@@ -1,0 +1,466 @@
+"""CBAM and its two halves: references written from the paper, counts, layouts, bad input."""
+
+from __future__ import annotations
+
+import copy
+import io
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import attn_utils
+from attn_utils.spatial import CBAM, ChannelAttention, SpatialAttention
+
+AGREES = {torch.float64: 1e-12, torch.float32: 1e-6}
+# odd and even sizes, a single pixel, a single channel, B == C
+SHAPES = [(2, 8, 5, 7), (3, 16, 1, 1), (1, 1, 4, 4), (4, 4, 3, 1), (2, 33, 2, 6)]
+
+
+def draw(*shape, seed=1, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def modules(channels, dtype=torch.float64):
+    """One of each kind, with weights large enough to move the gates."""
+    torch.manual_seed(0)
+    made = [
+        ChannelAttention(channels, 4), SpatialAttention(7), SpatialAttention(1),
+        CBAM(channels, 4, 3), CBAM(channels, 1000, 5),
+    ]  # fmt: skip
+    with torch.no_grad():
+        for module in made:
+            for parameter in module.parameters():
+                parameter.normal_()
+    return [module.to(dtype) for module in made]
+
+
+def close(a, b, atol=1e-12):
+    torch.testing.assert_close(a, b, rtol=0, atol=atol)
+
+
+# --- references ---------------------------------------------------------------------------------
+
+
+def channel_gate_of_the_paper(image, w1, w2):
+    """Equation 2 of Woo et al. (2018), one channel of one image (C, H, W) at a time."""
+    places = [(i, j) for i in range(image.shape[1]) for j in range(image.shape[2])]
+    average = torch.stack([sum(c[i, j] for i, j in places) / len(places) for c in image])
+    most = torch.stack([max(c[i, j] for i, j in places) for c in image])
+    scores = sum(w2 @ torch.clamp(w1 @ descriptor, min=0) for descriptor in (average, most))
+    return 1 / (1 + torch.exp(-scores))
+
+
+def spatial_gate_of_the_paper(image, kernel):
+    """Equation 3, one place of one image at a time; the kernel (2, k, k) is for [mean, max]."""
+    _, height, width = image.shape
+    half = kernel.shape[-1] // 2
+    gate = torch.zeros(height, width, dtype=image.dtype)
+    for i in range(height):
+        for j in range(width):
+            for u in range(max(0, i - half), min(height, i + half + 1)):
+                for v in range(max(0, j - half), min(width, j + half + 1)):
+                    mean_weight, max_weight = kernel[:, u - i + half, v - j + half]
+                    column = image[:, u, v]
+                    gate[i, j] += mean_weight * sum(column) / len(column)
+                    gate[i, j] += max_weight * max(column)
+    return 1 / (1 + torch.exp(-gate))
+
+
+def paper(module, x):
+    """What the paper says that the module computes."""
+    out = x.detach().clone()
+    for image in out:
+        if isinstance(module, (ChannelAttention, CBAM)):
+            part = module.channel if isinstance(module, CBAM) else module
+            gate = channel_gate_of_the_paper(image, part.fc1.weight, part.fc2.weight)
+            image *= gate[:, None, None]
+        if isinstance(module, (SpatialAttention, CBAM)):
+            part = module.spatial if isinstance(module, CBAM) else module
+            image *= spatial_gate_of_the_paper(image, part.conv.weight[0])
+    return out
+
+
+class OtherCBAM(nn.Module):
+    """The layout of timm: 1×1 convolutions, pooling that keeps the axes, amax."""
+
+    def __init__(self, channels, hidden, kernel_size):
+        super().__init__()
+        self.fc1 = nn.Conv2d(channels, hidden, 1, bias=False)
+        self.fc2 = nn.Conv2d(hidden, channels, 1, bias=False)
+        self.conv = nn.Conv2d(2, 1, kernel_size, padding=(kernel_size - 1) // 2, bias=False)
+
+    def forward(self, x):
+        average = self.fc2(self.fc1(x.mean((2, 3), keepdim=True)).relu())
+        most = self.fc2(self.fc1(x.amax((2, 3), keepdim=True)).relu())
+        x = x * (average + most).sigmoid()
+        maps = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
+        return x * self.conv(maps).sigmoid()
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("dtype", AGREES)
+@pytest.mark.parametrize("shape", SHAPES)
+@torch.no_grad()
+def test_equal_to_the_paper(shape, dtype, grad):
+    x = draw(*shape, dtype=dtype)
+    for module in modules(shape[1], dtype):
+        want = paper(module, x)
+        with torch.set_grad_enabled(grad):
+            close(module(x), want, AGREES[dtype])
+
+
+@pytest.mark.parametrize("dtype", AGREES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_equal_to_another_layout_with_its_gradients(shape, dtype):
+    ours, theirs = CBAM(shape[1], 4).to(dtype), OtherCBAM(shape[1], max(1, shape[1] // 4), 7)
+    theirs.to(dtype)
+    with torch.no_grad():
+        ours.channel.fc1.weight.copy_(theirs.fc1.weight.flatten(1))
+        ours.channel.fc2.weight.copy_(theirs.fc2.weight.flatten(1))
+        ours.spatial.conv.weight.copy_(theirs.conv.weight)
+    x, y = (draw(*shape, dtype=dtype).requires_grad_() for _ in range(2))
+    close(ours(x), theirs(y), AGREES[dtype])
+    weight = draw(*shape, seed=7, dtype=dtype)
+    ours(x).backward(weight)
+    theirs(y).backward(weight)
+    close(x.grad, y.grad, 10 * AGREES[dtype])
+    close(ours.spatial.conv.weight.grad, theirs.conv.weight.grad, 100 * AGREES[dtype])
+    close(ours.channel.fc1.weight.grad, theirs.fc1.weight.grad.flatten(1), 100 * AGREES[dtype])
+
+
+def test_a_kernel_for_the_other_order_of_the_maps():
+    """The authors' code stacks [max, mean]; ours is [mean, max], and flip(1) converts."""
+    x = draw(2, 5, 6, 7)
+    theirs = draw(1, 2, 7, 7)
+    maps = torch.stack([x.amax(1), x.mean(1)], dim=1)
+    want = F.conv2d(maps, theirs, padding=3).sigmoid()
+    module = SpatialAttention().double()
+    with torch.no_grad():
+        module.conv.weight.copy_(theirs)
+        assert (module.gate(x) - want).abs().max() > 0.1
+        module.conv.weight.copy_(theirs.flip(1))
+    close(module.gate(x), want)
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("channels", "count"), [(64, 610), (128, 2146), (256, 8290), (512, 32866), (3, 104)]
+)
+def test_number_of_parameters(channels, count):
+    module = CBAM(channels)
+    assert sum(p.numel() for p in module.parameters()) == count
+    assert {name: tuple(t.shape) for name, t in module.state_dict().items()} == {
+        "channel.fc1.weight": (max(1, channels // 16), channels),
+        "channel.fc2.weight": (channels, max(1, channels // 16)),
+        "spatial.conv.weight": (1, 2, 7, 7),
+    }
+    assert sum(p.numel() for p in SpatialAttention(3).parameters()) == 18
+
+
+def test_few_channels_keep_a_hidden_unit():
+    module = ChannelAttention(4, 16)
+    assert module.fc1.out_features == 1
+    with torch.no_grad():
+        module.fc1.weight.fill_(1.0)
+        module.fc2.weight.fill_(3.0)
+    assert module.gate(torch.ones(1, 4, 2, 2)).min() > 0.99
+
+
+def test_the_spatial_gate_sees_what_the_channel_gate_let_through():
+    """A channel that is shut out cannot draw attention to its bright place."""
+    x = torch.zeros(1, 2, 5, 5)
+    x[0, 0, 1, 1], x[0, 1, 3, 3] = 5.0, 4.0
+    module = CBAM(2, 1, 3)
+    with torch.no_grad():
+        module.channel.fc1.weight.copy_(torch.eye(2))
+        module.channel.fc2.weight.copy_(torch.tensor([[-9.0, 0.0], [0.0, 9.0]]))
+        module.spatial.conv.weight.zero_()
+        module.spatial.conv.weight[0, 1, 1, 1] = 1.0
+    seen = module.spatial.gate(x * module.channel.gate(x))[0, 0]
+    assert seen.argmax() == 3 * 5 + 3
+    assert module.spatial.gate(x)[0, 0].argmax() == 1 * 5 + 1
+
+
+# --- what a gate is -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gate_and_forward(shape, grad):
+    x = draw(*shape)
+    B, C, height, width = shape
+    for module in modules(C):
+        kept = x.clone()
+        with torch.set_grad_enabled(grad):
+            gate, out = module.gate(x), module(x)
+        want = {ChannelAttention: (B, C, 1, 1), SpatialAttention: (B, 1, height, width)}
+        assert gate.shape == want.get(type(module), shape)
+        assert ((gate >= 0) & (gate <= 1)).all()
+        close(out, x * gate)
+        assert torch.equal(x, kept)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(*(st.integers(1, n) for n in (3, 12, 6, 6))),
+    reduction=st.integers(1, 40), half=st.integers(0, 4), scale=st.sampled_from([0.0, 1.0, 1e4]),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_properties(shape, reduction, half, scale, seed):
+    x = scale * draw(*shape, seed=seed)
+    channel = ChannelAttention(shape[1], reduction).double()
+    spatial = SpatialAttention(2 * half + 1).double()
+    both = CBAM(shape[1], reduction, 2 * half + 1).double()
+    for module in (channel, spatial, both):
+        gate = module.gate(x)
+        assert ((gate >= 0) & (gate <= 1)).all()
+        close(module(x), x * gate, 1e-9 * max(1.0, scale))
+        # items of a batch do not see each other
+        close(module.gate(x[:1]), gate[:1], 1e-9)
+    # without biases a black image opens every gate half
+    assert torch.equal(channel.gate(0 * x), torch.full((*shape[:2], 1, 1), 0.5).double())
+    assert torch.equal(spatial.gate(0 * x), torch.full_like(x[:, :1], 0.5))
+    # the channel gate does not see where, the spatial gate does not see which channel
+    places, order = torch.randperm(shape[2] * shape[3]), torch.randperm(shape[1])
+    moved = x.flatten(2)[:, :, places].view(shape)
+    close(channel.gate(moved), channel.gate(x), 1e-9)
+    close(spatial.gate(x[:, order]), spatial.gate(x), 1e-9)
+
+
+def test_the_map_moves_with_the_image():
+    x = torch.zeros(1, 3, 20, 20).double()
+    x[:, :, 8:11, 9:12] = draw(1, 3, 3, 3)
+    for module in (m for m in modules(3) if isinstance(m, SpatialAttention)):
+        moved = module.gate(x.roll((2, -3), dims=(2, 3)))
+        close(moved, module.gate(x).roll((2, -3), dims=(2, 3)))
+
+
+def test_reach_of_the_kernel():
+    x = draw(1, 2, 15, 15)
+    other = x.clone()
+    other[:, :, 7, 7] += 1
+    for size in (1, 3, 7):
+        module = SpatialAttention(size).double()
+        changed = (module.gate(x) != module.gate(other))[0, 0].nonzero()
+        half = size // 2
+        assert changed.min() == 7 - half
+        assert changed.max() == 7 + half
+
+
+# --- layouts and kinds of numbers ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_memory_format_is_kept(memory_format, grad):
+    x = draw(2, 8, 6, 5).contiguous(memory_format=memory_format)
+    for module in modules(8):
+        leaf = x.clone(memory_format=torch.preserve_format).requires_grad_(grad)
+        with torch.set_grad_enabled(grad):
+            out = module(leaf)
+        assert out.is_contiguous(memory_format=memory_format)
+        if grad:
+            out.sum().backward()
+            assert leaf.grad.is_contiguous(memory_format=memory_format)
+        close(out, module(x.contiguous()))
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_inputs_of_any_layout(grad):
+    x = draw(2, 8, 6, 6)
+    views = [
+        x.mT,
+        x[:, :, ::2, 1:],
+        x.transpose(2, 3).flip(0).transpose(0, 1).contiguous().transpose(0, 1),
+        x[:1].expand(3, -1, -1, -1),
+    ]
+    for module in modules(8):
+        for view in views:
+            with torch.set_grad_enabled(grad):
+                close(module(view), module(view.contiguous()))
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize(("dtype", "atol"), [(torch.bfloat16, 5e-2), (torch.float16, 8e-3)])
+def test_half_precision(dtype, atol, grad):
+    x = draw(2, 8, 12, 12, dtype=dtype)
+    torch.manual_seed(0)
+    for module in (ChannelAttention(8, 4), SpatialAttention(3), CBAM(8, 4, 3)):
+        exact = copy.deepcopy(module).double()
+        with torch.set_grad_enabled(grad):
+            out = module.to(dtype)(x)
+            # a sum over these pixels or channels does not fit into float16, their mean does
+            assert module.gate(torch.full((1, 8, 64, 64), 60.0, dtype=dtype)).isfinite().all()
+        assert out.dtype == dtype
+        torch.testing.assert_close(out.double(), exact(x.double()), rtol=atol, atol=atol)
+
+
+@pytest.mark.parametrize("value", [1e30, -1e30])
+def test_gates_saturate_without_nan(value):
+    for module in modules(8, torch.float32):
+        gate = module.gate(torch.full((1, 8, 2, 2), value))
+        assert ((gate >= 0) & (gate <= 1)).all()
+
+
+def test_gradients():
+    x = draw(2, 5, 3, 2).requires_grad_()
+    for module in modules(5):
+        assert torch.autograd.gradcheck(module, x)
+        names, values = zip(*module.named_parameters(), strict=True)
+
+        def call(*tensors, module=module, names=names):
+            parameters = dict(zip(names, tensors, strict=True))
+            return torch.func.functional_call(module, parameters, x.detach())
+
+        assert torch.autograd.gradcheck(call, [v.detach().requires_grad_() for v in values])
+
+
+def test_equal_maxima_give_their_gradient_to_one_entry():
+    x = torch.ones(1, 4, 1, 1).double().requires_grad_()
+    module = SpatialAttention(1).double()
+    with torch.no_grad():
+        module.conv.weight.fill_(1.0)
+    module.gate(x).backward(torch.ones(1, 1, 1, 1))
+    least, *rest = x.grad.flatten().sort().values.tolist()
+    assert rest[:2] == [least, least]  # of the mean
+    assert rest[2] == pytest.approx(5 * least)  # of the mean, a fourth, and of the maximum
+
+
+# --- the life of a module -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_an_empty_batch(grad):
+    with torch.set_grad_enabled(grad):
+        for module in modules(8):
+            assert module(draw(0, 8, 3, 3)).shape == (0, 8, 3, 3)
+            assert module.gate(draw(0, 8, 3, 3)).shape[0] == 0
+
+
+def test_nothing_is_kept_and_copies_are_equal():
+    x = draw(2, 8, 3, 3)
+    for module in modules(8):
+        before = set(vars(module))
+        out = module(x.clone().requires_grad_())
+        assert set(vars(module)) == before
+        for part in module.modules():
+            assert not any(isinstance(value, torch.Tensor) for value in vars(part).values())
+        assert list(module.buffers()) == []
+        twin = copy.deepcopy(module)
+        assert torch.equal(twin(x), out)
+        file = io.BytesIO()
+        torch.save(module.state_dict(), file)
+        file.seek(0)
+        with torch.no_grad():
+            for parameter in twin.parameters():
+                parameter.zero_()
+        twin.load_state_dict(torch.load(file, weights_only=True), strict=True)
+        assert torch.equal(twin(x), out)
+
+
+def test_inference_does_not_write_into_the_input():
+    for module in modules(8):
+        x = draw(2, 8, 3, 3)
+        kept = x.clone()
+        with torch.inference_mode():
+            first = module(x)
+            second = module(x)
+        assert torch.equal(x, kept)
+        assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_meta_device(grad):
+    with torch.device("meta"), torch.set_grad_enabled(grad):
+        for module in (ChannelAttention(8, 2), SpatialAttention(3), CBAM(8, 2, 3)):
+            out = module(torch.empty(2, 8, 3, 3))
+            assert out.is_meta
+            assert out.shape == (2, 8, 3, 3)
+            assert all(p.is_meta for p in module.parameters())
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_compiles_and_exports(grad):
+    x = draw(2, 8, 3, 4)
+    free = {n: torch.export.Dim(name, min=2) for n, name in ((0, "b"), (2, "h"), (3, "w"))}
+    for module in (modules(8)[0], modules(8)[1], modules(8)[3]):
+        torch._dynamo.reset()
+        with torch.set_grad_enabled(grad):
+            compiled = torch.compile(module, fullgraph=True, backend="eager")
+            close(compiled(x), module(x))
+            program = torch.export.export(module, (x,), dynamic_shapes={"x": free})
+            other = draw(5, 8, 7, 5)
+            close(program.module()(other), module(other))
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+@pytest.mark.parametrize("grad", [True, False])
+def test_vmap(grad):
+    x = draw(3, 2, 8, 3, 3)
+    for module in modules(8):
+        with torch.set_grad_enabled(grad):
+            close(torch.vmap(module)(x), torch.stack([module(one) for one in x]))
+
+
+def test_names_are_public():
+    for name in ("ChannelAttention", "SpatialAttention", "CBAM"):
+        assert getattr(attn_utils, name) is globals()[name]
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: CBAM(0), r"channels: expected a whole number of at least 1, got 0"),
+        (lambda: CBAM(8, 0), r"reduction: expected a whole number of at least 1, got 0"),
+        (lambda: CBAM(8, 2, 4), r"kernel_size: expected an odd number, got 4"),
+        (lambda: ChannelAttention(8, 2.0), r"reduction: expected a whole number .* got 2.0"),
+        (lambda: ChannelAttention("8"), r"channels: expected a whole number .* got '8'"),
+        (lambda: SpatialAttention(0), r"kernel_size: expected a whole number .* got 0"),
+        (lambda: SpatialAttention(2), r"kernel_size: expected an odd number, got 2"),
+        (lambda: SpatialAttention(7.0), r"kernel_size: expected a whole number .* got 7.0"),
+    ],
+)
+def test_bad_sizes(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("call", ["forward", "gate"])
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (draw(2, 7, 3, 3), r"x: expected shape \(B, C, Height, Width\) with C = 8, got \(2, 7, 3"),
+        (draw(8, 3, 3), r"x: expected shape \(B, C, Height, Width\) with C = 8, got \(8, 3, 3\)"),
+        (draw(2, 8, 0, 3), r"x: expected at least one pixel, got shape \(2, 8, 0, 3\)"),
+        (torch.ones(2, 8, 3, 3).long(), r"x: expected floating-point numbers, got torch.int64"),
+        ([1.0], r"x: expected a tensor, got list"),
+    ],
+)
+def test_bad_input(x, message, call):
+    for module in (ChannelAttention(8), CBAM(8)):
+        with pytest.raises(ValueError, match=message):
+            getattr(module.double(), call)(x)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (draw(2, 3, 3), r"x: expected shape \(B, C, Height, Width\) with C ≥ 1, got \(2, 3, 3\)"),
+        (draw(2, 0, 3, 3), r"x: expected shape .* with C ≥ 1, got \(2, 0, 3, 3\)"),
+        (draw(2, 8, 3, 0), r"x: expected at least one pixel"),
+        (torch.ones(2, 8, 3, 3).long(), r"x: expected floating-point numbers, got torch.int64"),
+    ],
+)
+def test_bad_input_of_spatial_attention(x, message):
+    with pytest.raises(ValueError, match=message):
+        SpatialAttention(3)(x)
