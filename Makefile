@@ -38,7 +38,7 @@ lab: install  ## open JupyterLab in the folder of the notebooks
 	cd book && ../$(BIN)/jupyter lab
 
 test: book  ## package, notebooks, built pages in a browser, JupyterLab
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install  ## formatting, types, notebooks, vendored files
 	$(BIN)/ruff check .
