@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 
-from measure import Row, main
+from measure import Table, main
 
 HEAVY = ("matplotlib.pyplot", "ipywidgets", "anywidget", "sklearn", "skimage")
 SPENT = """import time
@@ -27,7 +27,7 @@ def python(code: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(table: Table, quick: bool) -> None:
     """The ratio of medians, taking turns; process time counts from the interpreter's start."""
     statements = {
         "torch": "import torch",
@@ -44,16 +44,13 @@ def measure(quick: bool) -> list[Row]:
     median = {name: statistics.median(times) for name, times in spent.items()}
     both = median["torch and attn_utils"] / median["torch"]
     loaded = python(LOADED.format(heavy=HEAVY)).split()
-    rows = [
-        Row("import torch, in CPU seconds", None, round(median["torch"], 3)),
-        Row("import attn_utils alone, in CPU seconds", None, round(median["attn_utils"], 3)),
-        Row("import torch, attn_utils / import torch", None, round(both, 3), 1.05),
-        Row("attention from attn_utils / import torch", None,
-            round(median["attention"] / median["torch"], 3), 1.05),
-        Row("modules loaded that only some need", None, len(loaded), 0),
-    ]  # fmt: skip
-    print(*rows, *loaded, sep="\n")
-    return rows
+    table.add("import torch, in CPU seconds", median["torch"])
+    table.add("import attn_utils alone, in CPU seconds", median["attn_utils"])
+    table.add("import torch, attn_utils / import torch", both, bound=1.05)
+    attention = median["attention"] / median["torch"]
+    table.add("attention from attn_utils / import torch", attention, bound=1.05)
+    table.add("modules loaded that only some need", len(loaded), bound=0)
+    print(*loaded)
 
 
 if __name__ == "__main__":

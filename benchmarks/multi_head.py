@@ -7,16 +7,14 @@ Batch 2, width 512, 8 heads, float32, self-attention. Exit code 1 if a bound is 
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from measure import Row, Run, cpu_ratio, main, peak_bytes
+from measure import Table, cpu_ratio, inference, main, peak_bytes, training
 from torch import Tensor, nn
 
 from attn_utils.keras_multi_head import KerasMultiHeadAttention
@@ -40,29 +38,6 @@ class Floor(nn.Module):
         return self.o(heads.transpose(1, 2).reshape(B, T, D))
 
 
-def forward(module: Callable[[Tensor], Any], n: int) -> Run:
-    """A call without gradients."""
-    x = torch.randn(BATCH, n, WIDTH)
-
-    def run() -> Any:
-        with torch.inference_mode():
-            return module(x)
-
-    return run
-
-
-def training(module: nn.Module, n: int) -> Run:
-    """A call and its gradients."""
-    x = torch.randn(BATCH, n, WIDTH, requires_grad=True)
-
-    def run() -> None:
-        module.zero_grad()
-        x.grad = None
-        module(x).sum().backward()
-
-    return run
-
-
 def keras_layer() -> Any:
     """Keras's layer on its torch backend, built; its settings file is thrown away."""
     with tempfile.TemporaryDirectory() as home:
@@ -73,59 +48,47 @@ def keras_layer() -> Any:
     return layer
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(table: Table, quick: bool) -> None:
     """Ratios at several lengths n; a row without a bound is shown without a claim."""
     torch.manual_seed(0)
     seconds = 1.5 if quick else 6.0
     lengths = [64, 1024] if quick else [64, 256, 1024, 2048]
-    rows: list[Row] = []
-
-    def report(what: str, n: int, ratio: float, bound: float | None) -> None:
-        rows.append(Row(what, n, round(ratio, 3), bound))
-        print(rows[-1], flush=True)
-
-    def timed(what: str, n: int, ours: Run, theirs: Run, bound: float | None) -> None:
-        report(what, n, cpu_ratio(ours, theirs, seconds), bound)
-
     theirs = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True).eval()
     ours = MultiHeadAttention.from_torch(theirs)
     keras = keras_layer()
     ours_keras = KerasMultiHeadAttention.from_keras(keras).eval()
     floor = Floor(ours)
-    plain = functools.partial
-
-    def torch_own(x: Tensor, weights: bool) -> Any:
-        return theirs(x, x, x, need_weights=weights, average_attn_weights=False)
-
-    def keras_own(x: Tensor, scores: bool) -> Any:
-        return keras(x, x, return_attention_scores=scores)
-
-    def ours_as_keras(x: Tensor, scores: bool) -> Any:
-        return ours_keras(x, x, return_attention_scores=scores)
 
     for n in lengths:
-        timed("forward / 4 Linear + fused", n, forward(ours, n), forward(floor, n), 1.05)
-        timed("forward + backward / 4 Linear + fused", n,
-              training(ours, n), training(floor, n), 1.05)  # fmt: skip
+        x = torch.randn(BATCH, n, WIDTH)
+        ratio = cpu_ratio(inference(ours, x), inference(floor, x), seconds)
+        table.add("forward / 4 Linear + fused", ratio, n=n, bound=1.05)
+        ratio = cpu_ratio(training(ours, x), training(floor, x), seconds)
+        table.add("forward + backward / 4 Linear + fused", ratio, n=n, bound=1.05)
+
     for n in (n for n in lengths if n >= 256):
-        mine, other = forward(ours, n), forward(plain(torch_own, weights=False), n)
-        timed("inference / nn.MultiheadAttention", n, mine, other, 0.75 if n == 1024 else None)
-        report("  its memory", n, peak_bytes(mine) / peak_bytes(other),
-               0.30 if n == 1024 else None)  # fmt: skip
-        mine = forward(plain(ours, return_weights=True), n)
-        other = forward(plain(torch_own, weights=True), n)
-        timed("inference with weights / nn.MultiheadAttention", n, mine, other, None)
-    for n in (n for n in lengths if n >= 256):
-        mine = forward(plain(ours_as_keras, scores=True), n)
-        other = forward(plain(keras_own, scores=True), n)
-        timed("as Keras, inference with scores / Keras", n, mine, other,
-              0.90 if n >= 1024 else None)  # fmt: skip
-        report("  its memory", n, peak_bytes(mine) / peak_bytes(other), None)
-        mine = forward(plain(ours, return_weights=True), n)
-        timed("inference with weights / Keras", n, mine, other, 0.90 if n >= 1024 else None)
-        mine, other = (forward(plain(f, scores=False), n) for f in (ours_as_keras, keras_own))
-        timed("as Keras, inference without scores / Keras", n, mine, other, None)
-    return rows
+        x = torch.randn(BATCH, n, WIDTH)
+        mine, other = inference(ours, x), inference(theirs, x, x, x, need_weights=False)
+        at = n == 1024  # the length for which something is promised
+        ratio = cpu_ratio(mine, other, seconds)
+        table.add("inference / nn.MultiheadAttention", ratio, n=n, bound=0.75 if at else None)
+        memory = peak_bytes(mine) / peak_bytes(other)
+        table.add("  its memory", memory, n=n, bound=0.30 if at else None)
+        weighing = inference(ours, x, return_weights=True)
+        other = inference(theirs, x, x, x, average_attn_weights=False)
+        ratio = cpu_ratio(weighing, other, seconds)
+        table.add("inference with weights / nn.MultiheadAttention", ratio, n=n)
+
+        mine = inference(ours_keras, x, x, return_attention_scores=True)
+        other = inference(keras, x, x, return_attention_scores=True)
+        bound = 0.90 if n >= 1024 else None
+        ratio = cpu_ratio(mine, other, seconds)
+        table.add("as Keras, inference with scores / Keras", ratio, n=n, bound=bound)
+        table.add("  its memory", peak_bytes(mine) / peak_bytes(other), n=n)
+        ratio = cpu_ratio(weighing, other, seconds)
+        table.add("inference with weights / Keras", ratio, n=n, bound=bound)
+        ratio = cpu_ratio(inference(ours_keras, x, x), inference(keras, x, x), seconds)
+        table.add("as Keras, inference without scores / Keras", ratio, n=n)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from measure import Row, Run, cpu_ratio, main
+from measure import Table, cpu_ratio, inference, main
 from torch import Tensor
 
 import attn_utils as au
@@ -71,10 +71,9 @@ def rotary(x: Tensor) -> Tensor:
     return torch.view_as_real(turned).flatten(-2)
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(table: Table, quick: bool) -> None:
     """Ratios at a short and a longer length n, after a look whether both compute the same."""
     torch.manual_seed(0)
-    rows: list[Row] = []
     for n in (64,) if quick else (64, 512):
         x = torch.randn(3, BATCH, n, WIDTH)
         lengths = torch.randint(1, n + 1, (BATCH,))
@@ -100,20 +99,8 @@ def measure(quick: bool) -> list[Row]:
         for what, (ours, theirs, inputs) in own.items():
             with torch.inference_mode():
                 torch.testing.assert_close(ours(*inputs), theirs(*inputs), rtol=1e-4, atol=1e-4)
-            ratio = cpu_ratio(bind(ours, inputs), bind(theirs, inputs), 0.3 if quick else 3.0)
-            rows.append(Row(what, n, round(ratio, 3)))
-            print(rows[-1], flush=True)
-    return rows
-
-
-def bind(f: Callable[..., Any], inputs: tuple[Tensor, ...]) -> Run:
-    """A call without gradients."""
-
-    def run() -> Any:
-        with torch.inference_mode():
-            return f(*inputs)
-
-    return run
+            runs = inference(ours, *inputs), inference(theirs, *inputs)
+            table.add(what, cpu_ratio(*runs, 0.3 if quick else 3.0), n=n)
 
 
 if __name__ == "__main__":

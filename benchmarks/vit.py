@@ -12,7 +12,7 @@ import sys
 
 import torch
 import torch.nn.functional as F
-from measure import Row, Run, cpu_ratio, main
+from measure import Table, cpu_ratio, inference, main
 from torch import Tensor, nn
 
 from attn_utils.vit import VisionTransformer, vit_base_patch16_224
@@ -41,39 +41,22 @@ class Plain(nn.Module):
         return model.head(model.norm(x)[:, 0])
 
 
-def forward(module: nn.Module, batch: int, dtype: torch.dtype = torch.float32) -> Run:
-    """A call without gradients."""
-    images = torch.randn(batch, 3, 224, 224).to(dtype)
-
-    def run() -> Tensor:
-        with torch.inference_mode():
-            return module(images)
-
-    return run
-
-
-def measure(quick: bool) -> list[Row]:
+def measure(table: Table, quick: bool) -> None:
     """Ratios for each batch size; a row without a bound is shown without a claim."""
     torch.manual_seed(0)
     seconds = 6.0 if quick else 30.0
     ours = vit_base_patch16_224().eval()
     half = copy.deepcopy(ours).bfloat16()
     plain = Plain(ours)
-    images = torch.randn(2, 3, 224, 224)
-    with torch.inference_mode():
-        torch.testing.assert_close(ours(images), plain(images), rtol=0, atol=1e-5)
-    rows: list[Row] = []
-
-    def timed(what: str, batch: int, mine: Run, other: Run, bound: float | None) -> None:
-        rows.append(Row(what, batch, round(cpu_ratio(mine, other, seconds), 3), bound))
-        print(rows[-1], flush=True)
-
     for batch in (1, 8):
-        other = forward(plain, batch)
-        timed("ViT-B/16, float32 / plain", batch, forward(ours, batch), other, 0.98)
-        mine = forward(half, batch, torch.bfloat16)
-        timed("ViT-B/16, bfloat16 weights / plain in float32", batch, mine, other, None)
-    return rows
+        images = torch.randn(batch, 3, 224, 224)
+        with torch.inference_mode():
+            torch.testing.assert_close(ours(images), plain(images), rtol=0, atol=1e-5)
+        other = inference(plain, images)
+        ratio = cpu_ratio(inference(ours, images), other, seconds)
+        table.add(f"batch {batch}, float32 / plain", ratio, bound=0.98)
+        ratio = cpu_ratio(inference(half, images.bfloat16()), other, seconds)
+        table.add(f"batch {batch}, bfloat16 weights / plain in float32", ratio)
 
 
 if __name__ == "__main__":
