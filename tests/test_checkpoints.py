@@ -701,6 +701,7 @@ def test_bad_models_are_named(tmp_path):
 def test_transformers(tmp_path, kind):
     """Hugging Face's own model, from a file that it wrote; its epsilon is set to ours."""
     import transformers
+
     torch.manual_seed(0)
     config = transformers.DeiTConfig if kind.startswith("DeiT") else transformers.ViTConfig
     peer = getattr(transformers, kind)(
