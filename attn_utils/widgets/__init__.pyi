@@ -1,5 +1,12 @@
+from .channel import GateExplorer as GateExplorer
+from .cost import CostCalculator as CostCalculator
 from .cues import CueExplorer as CueExplorer
+from .decoder import AlignmentExplorer as AlignmentExplorer
+from .explain import DigitReader as DigitReader
+from .multi_head import HeadExplorer as HeadExplorer
 from .pooling import KernelRegressionExplorer as KernelRegressionExplorer
 from .positional_encoding import PositionExplorer as PositionExplorer
 from .scoring import ScoringExplorer as ScoringExplorer
 from .self_attention import SelfAttentionExplorer as SelfAttentionExplorer
+from .spatial import SpatialMaskExplorer as SpatialMaskExplorer
+from .vit import PatchExplorer as PatchExplorer
