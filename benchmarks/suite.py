@@ -20,10 +20,16 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-BENCHMARKS = (
-    "import_time", "sequence", "attention", "multi_head", "channel", "spatial", "vit",
-    "transformer",
-)  # fmt: skip
+BENCHMARKS = {
+    "import_time": "Import",
+    "sequence": "Small modules",
+    "attention": "Attention",
+    "multi_head": "Multi-head attention",
+    "transformer": "Transformer",
+    "channel": "Channel attention",
+    "spatial": "Spatial attention",
+    "vit": "Vision Transformer",
+}
 PAGE = """\
 # Benchmarks
 
@@ -34,8 +40,9 @@ range of the middle eighty per cent of the turns. Ratios travel from machine to 
 than times do, and even so a busy machine moves them by a few per cent. A bound is what we promise;
 × marks one that this run missed.
 
-Measured on {date} with `make bench` on {machine}. Run it on your own machine: the command writes
-this page anew, and the numbers as `benchmarks/results.json`.
+Measured on {date} with `make bench`: {machine}.
+Run it on your own machine: the command writes this page anew, and the numbers as
+`benchmarks/results.json`.
 """
 
 
@@ -57,7 +64,7 @@ def section(name: str, rows: list[dict[str, Any]]) -> str:
     title, *rest = doc.split("\n\n")
     words = [part.replace("\n", " ") for part in rest if not part.startswith("    ")]
     words = [part.split(" Exit code 1")[0] for part in words if not part.startswith("Exit code")]
-    lines = [f"## {title.split(':')[0].rstrip('.')}", "", title.replace("\n", " "), *words, "",
+    lines = [f"## {BENCHMARKS[name]}", "", title.replace("\n", " "), *words, "",
              "| what | n | value | bound |", "|---|---:|---:|---:|"]  # fmt: skip
     for row in rows:
         spread = f" ({row['low']:.2f}–{row['high']:.2f})" if row.get("low") else ""
@@ -84,7 +91,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps({"date": date, **results}, indent=1) + "\n")
     if options.page:
-        machine = results[BENCHMARKS[-1]]["machine"]
+        machine = results["attention"]["machine"]
         words = (
             f"{machine['cpu']} ({machine['system']}, Python {machine['python']}, "
             f"PyTorch {machine['torch']}, one thread)"

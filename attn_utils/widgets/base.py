@@ -146,6 +146,18 @@ class Buffer(traitlets.Instance[npt.NDArray[np.float32]]):
         return np.frombuffer(bytes(value), dtype="<f4")
 
 
+class Halves(Buffer):
+    """Numbers that travel in half precision: half the bytes, three decimal digits."""
+
+    @staticmethod
+    def _to_bytes(value: npt.NDArray[np.float32], _: Any) -> bytes:
+        return np.ascontiguousarray(value, dtype="<f2").tobytes()
+
+    @staticmethod
+    def _from_bytes(value: Any, _: Any) -> npt.NDArray[np.float32]:
+        return np.frombuffer(bytes(value), dtype="<f2").astype(np.float32)
+
+
 class LiveWidget(anywidget.AnyWidget):
     """Base of the book's widgets.
 

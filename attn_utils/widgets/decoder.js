@@ -118,7 +118,7 @@ function render({ model, el, signal }) {
   const w = openWidget({ model, el, signal });
   if (model.get("_own_model")) w.python = (_, state) => ["# explorer is the AlignmentExplorer of this cell", ...Object.entries(state).map(([name, value]) => `explorer.${name} = ${pythonLiteral(value)}`)].join("\n");
   const [known, digits] = model.get("_characters");
-  const readers = openReaders(floatsOf(model.get("_floats")), model.get("_shapes"));
+  const readers = openReaders(halvesOf(model.get("_floats")), model.get("_shapes"));
   const examples = model.get("_examples");
   const begun = w.get("text");
 

@@ -24,6 +24,7 @@ from attn_utils.widgets.base import (
     HERE,
     Buffer,
     ControlError,
+    Halves,
     LiveWidget,
     Number,
     front_end,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 STEPS = 10  # of a date such as 2019-03-03
 MOST = 80  # characters of a text
-MOST_NUMBERS = 75_000  # 300 KB of float32: what one page may hold
+MOST_NUMBERS = 150_000  # 300 KB in half precision: what one page may hold
 EXAMPLES = (
     "3 March 2019", "mar 3, 19", "the 3rd of March, 2019", "03.03.2019",
     "Sunday, the third of March, in the year 2019", "tue 29 feb 00",
@@ -113,8 +114,9 @@ class AlignmentExplorer(LiveWidget):
 
     Args:
         model: a trained :class:`~attn_utils.decoder.EncoderDecoder` with an ``AttentionDecoder``
-            on the chapter's characters; it is copied. By default a small one that comes with the
-            package, trained by ``tools/train_date_reader.py``.
+            on the chapter's characters; it is copied, with its weights rounded to half precision,
+            in which they travel. By default a small one that comes with the package, trained by
+            ``tools/train_date_reader.py``.
         fixed: the same with a ``FixedVectorDecoder``; give both models or none.
         **controls: any of the attributes below.
 
@@ -151,7 +153,7 @@ class AlignmentExplorer(LiveWidget):
     fixed_logits = Buffer()
     fixed_probabilities = Buffer()
 
-    _floats = Buffer()
+    _floats = Halves()
     _shapes = traitlets.List(traitlets.List()).tag(sync=True)  # name, sizes; in the buffer's order
     _characters = traitlets.List(traitlets.Unicode()).tag(sync=True)  # source, target
     _examples = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -167,8 +169,9 @@ class AlignmentExplorer(LiveWidget):
         models: tuple[Any, Any] = (model, fixed) if own else ready_made()
         _check_model("model", models[0], AttentionDecoder)
         _check_model("fixed", models[1], FixedVectorDecoder)
-        # in double precision, like the browser: 60 steps of a GRU add up their rounding
-        self._models = [copy.deepcopy(m).cpu().double().eval() for m in models]
+        # The weights as they travel, rounded to half precision; computed in double precision, like
+        # the browser: 60 steps of a GRU add up their rounding.
+        self._models = [copy.deepcopy(m).cpu().half().double().eval() for m in models]
         states = [
             (f"{kind}.{name}", x.float())
             for kind, m in zip(("attention", "fixed"), self._models, strict=True)

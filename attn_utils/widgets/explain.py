@@ -19,6 +19,7 @@ from attn_utils.widgets.base import (
     HERE,
     Buffer,
     ControlError,
+    Halves,
     LiveWidget,
     Number,
     Switch,
@@ -94,18 +95,6 @@ def bitmap_of(counts: npt.ArrayLike) -> Bitmap:
     inked = (rank < wanted[..., None]).reshape(SIZE, SIZE, DOTS, DOTS)
     bitmap: Bitmap = inked.transpose(0, 2, 1, 3).reshape(SIDE, SIDE)
     return bitmap
-
-
-class Halves(Buffer):
-    """Numbers that travel in half precision: half the bytes, three decimal digits."""
-
-    @staticmethod
-    def _to_bytes(value: npt.NDArray[np.float32], _: Any) -> bytes:
-        return np.ascontiguousarray(value, dtype="<f2").tobytes()
-
-    @staticmethod
-    def _from_bytes(value: Any, _: Any) -> npt.NDArray[np.float32]:
-        return np.frombuffer(bytes(value), dtype="<f2").astype(np.float32)
 
 
 class Drawing(traitlets.Unicode[str, str | bytes]):

@@ -66,16 +66,6 @@ const attend = (qkv, tokens, heads, weights, at) => {
   return out;
 };
 
-// Numbers in half precision: a sign, 5 bits of exponent, 10 of fraction.
-const halvesOf = (view) => {
-  const bytes = new DataView(view.buffer ?? view, view.byteOffset ?? 0, view.byteLength);
-  return Float32Array.from({ length: view.byteLength / 2 }, (_, k) => {
-    const bits = bytes.getUint16(2 * k, true);
-    const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
-    return (bits >> 15 ? -1 : 1) * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -24 * fraction);
-  });
-};
-
 // `floats` holds the parameters one after the other, `shapes` their names and shapes as in the
 // state_dict. The model that comes back maps an image, row by row, to logits and weights.
 const openVisionTransformer = (floats, shapes, heads) => {
