@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Mistake", "Result", "check", "compare", "exercise"]
+__all__ = ["Mistake", "Result", "check", "compare", "compare_entries", "exercise"]
 
 _exercises: dict[str, Callable[[Any], None]] = {}
 
@@ -128,6 +128,39 @@ def compare(
     if not _close(got, want, tolerance):
         off = (got - want).abs().max().item()
         raise Mistake(f"{what} differs from the right one by up to {off:.2g}")
+
+
+def compare_entries(
+    answers: Any, right: Mapping[str, Any], mistakes: Mapping[str, Mapping[Any, str]], advice: str
+) -> None:
+    """Raise :class:`Mistake` unless a dictionary of shapes and numbers holds the right ones.
+
+    Args:
+        answers: the reader's dictionary; entries not yet filled in are ``...``.
+        right: the right entries.
+        mistakes: for each entry, wrong values that people give and what to say of them.
+        advice: how to find out, for a wrong value that is not among the mistakes.
+    """
+    if not isinstance(answers, Mapping):
+        raise Mistake(f"the answer should be a dictionary, not {type(answers).__name__}")
+    missing = [name for name in right if answers.get(name) in (None, ...)]
+    if missing:
+        raise Mistake(f"no answer yet for {missing[0]!r} ({len(missing)} to go)")
+    for name, want in right.items():
+        got = answers[name]
+        if isinstance(got, list | torch.Size):
+            got = tuple(got)
+        if isinstance(got, float) and got.is_integer():
+            got = int(got)
+        if got == want:
+            continue
+        known = mistakes[name].get(got) if isinstance(got, tuple | int | float) else None
+        if known:
+            raise Mistake(known)
+        if isinstance(want, tuple) and (not isinstance(got, tuple) or len(got) != len(want)):
+            numbers = f"a tuple of {len(want)} numbers"
+            raise Mistake(f"{name}: expected {numbers}, got {got!r}; {advice}")
+        raise Mistake(f"{name}: {got} is not right; {advice}")
 
 
 def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from . import Mistake, compare, exercise
+from . import Mistake, compare, compare_entries, exercise
 
 _RECORDING: dict[str, Any] = {
     "length of the list": 6,
@@ -55,19 +55,7 @@ _RECORDING_MISTAKES: dict[str, dict[Any, str]] = {
 @exercise("explain.recording")
 def _check_recording(answers: Any) -> None:
     """Exercise 13.1: what is recorded, and its shapes."""
-    if not isinstance(answers, Mapping):
-        raise Mistake(f"the answer should be a dictionary, not {type(answers).__name__}")
-    missing = [name for name in _RECORDING if answers.get(name) in (None, ...)]
-    if missing:
-        raise Mistake(f"no answer yet for {missing[0]!r} ({len(missing)} to go)")
-    for name, right in _RECORDING.items():
-        got = answers[name]
-        if isinstance(got, list | torch.Size):
-            got = tuple(got)
-        if got == right:
-            continue
-        known = _RECORDING_MISTAKES[name].get(got) if isinstance(got, tuple | int | float) else None
-        raise Mistake(known or f"{name}: {got} is not right; count patches, then tokens")
+    compare_entries(answers, _RECORDING, _RECORDING_MISTAKES, "count patches, then tokens")
 
 
 def _weights(seed: int, *shape: int, zeros: bool = False) -> Tensor:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from . import Mistake, compare, exercise
+from . import Mistake, compare, compare_entries, exercise
 
 _SHAPES: dict[str, Any] = {
     "query kernel": (32, 4, 8),
@@ -66,19 +66,7 @@ _SHAPE_MISTAKES: dict[str, dict[Any, str]] = {
 @exercise("keras_multi_head.shapes")
 def _check_shapes(answers: Any) -> None:
     """Exercise 8.1: shapes and parameters of a layer before it is built."""
-    if not isinstance(answers, Mapping):
-        raise Mistake(f"the answer should be a dictionary, not {type(answers).__name__}")
-    missing = [name for name in _SHAPES if answers.get(name) in (None, ...)]
-    if missing:
-        raise Mistake(f"no answer yet for {missing[0]!r} ({len(missing)} to go)")
-    for name, right in _SHAPES.items():
-        got = answers[name]
-        if isinstance(got, list | torch.Size):
-            got = tuple(got)
-        if got == right:
-            continue
-        known = _SHAPE_MISTAKES[name].get(got) if isinstance(got, tuple | int) else None
-        raise Mistake(known or f"{name}: {got} is not right; go through its axes one by one")
+    compare_entries(answers, _SHAPES, _SHAPE_MISTAKES, "go through its axes one by one")
 
 
 @exercise("keras_multi_head.project")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from . import Mistake, compare, exercise
+from . import Mistake, compare, compare_entries, exercise
 
 _SHAPES: dict[str, Any] = {
     "queries": (2, 4, 5, 16),
@@ -63,21 +63,7 @@ _SHAPE_MISTAKES: dict[str, dict[Any, str]] = {
 @exercise("multi_head.shapes")
 def _check_shapes(answers: Any) -> None:
     """Exercise 7.1: the shapes inside the layer."""
-    if not isinstance(answers, Mapping):
-        raise Mistake(f"the answer should be a dictionary, not {type(answers).__name__}")
-    missing = [name for name in _SHAPES if answers.get(name) in (None, ...)]
-    if missing:
-        raise Mistake(f"no answer yet for {missing[0]!r} ({len(missing)} to go)")
-    for name, right in _SHAPES.items():
-        got = answers[name]
-        if isinstance(got, list | torch.Size):
-            got = tuple(got)
-        if got == right:
-            continue
-        known = _SHAPE_MISTAKES[name].get(got) if isinstance(got, tuple | int) else None
-        raise Mistake(
-            known or f"{name}: {got} is not right; follow batch, heads and tokens through"
-        )
+    compare_entries(answers, _SHAPES, _SHAPE_MISTAKES, "follow batch, heads and tokens through")
 
 
 def _split(x: Tensor, H: int) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import Mistake, compare, exercise
+from . import Mistake, compare, compare_entries, exercise
 
 _SHAPES: dict[str, Any] = {
     "queries": (2, 5, 4),
@@ -45,23 +45,7 @@ _SHAPE_MISTAKES: dict[str, dict[Any, str]] = {
 @exercise("self_attention.shapes")
 def _check_shapes(answers: Any) -> None:
     """Exercise 5.1: the shapes inside the layer."""
-    if not isinstance(answers, Mapping):
-        raise Mistake(f"the answer should be a dictionary, not {type(answers).__name__}")
-    missing = [name for name in _SHAPES if answers.get(name) in (None, ...)]
-    if missing:
-        raise Mistake(f"no answer yet for {missing[0]!r} ({len(missing)} to go)")
-    for name, right in _SHAPES.items():
-        got = answers[name]
-        if isinstance(got, list | torch.Size):
-            got = tuple(got)
-        if got == right:
-            continue
-        known = _SHAPE_MISTAKES[name].get(got) if isinstance(got, tuple | int) else None
-        if known:
-            raise Mistake(known)
-        if name != "parameters" and isinstance(got, tuple) and len(got) != 3:
-            raise Mistake(f"{name}: expected three axes (batch, tokens, …), got {got}")
-        raise Mistake(f"{name}: {got} is not right; follow the batch and the tokens through")
+    compare_entries(answers, _SHAPES, _SHAPE_MISTAKES, "follow the batch and the tokens through")
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, scale: float | None = None, dim: int = -1) -> Tensor:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import Mistake, compare, exercise
+from . import compare, compare_entries, exercise
 
 _SHAPES: dict[str, Any] = {
     "channel gate": (2, 32, 1, 1),
@@ -52,19 +52,7 @@ _SHAPE_MISTAKES: dict[str, dict[Any, str]] = {
 @exercise("spatial.shapes")
 def _check_shapes(answers: Any) -> None:
     """Exercise 11.1: the shapes inside CBAM."""
-    if not isinstance(answers, Mapping):
-        raise Mistake(f"the answer should be a dictionary, not {type(answers).__name__}")
-    missing = [name for name in _SHAPES if answers.get(name) in (None, ...)]
-    if missing:
-        raise Mistake(f"no answer yet for {missing[0]!r} ({len(missing)} to go)")
-    for name, right in _SHAPES.items():
-        got = answers[name]
-        if isinstance(got, list | torch.Size):
-            got = tuple(got)
-        if got == right:
-            continue
-        known = _SHAPE_MISTAKES[name].get(got) if isinstance(got, tuple | int) else None
-        raise Mistake(known or f"{name}: {got} is not right; follow the axes (B, C, H, W) through")
+    compare_entries(answers, _SHAPES, _SHAPE_MISTAKES, "follow the axes (B, C, H, W) through")
 
 
 def _gate(maps: Tensor, kernel: Tensor) -> Tensor:

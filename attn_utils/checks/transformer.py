@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import Mistake, compare, exercise
+from . import Mistake, compare, compare_entries, exercise
 
 _SIZES = {
     "attention": 66_048,
@@ -62,17 +62,7 @@ _SIZE_MISTAKES: dict[str, dict[int, str]] = {
 @exercise("transformer.sizes")
 def _check_sizes(answers: Any) -> None:
     """Exercise 9.1: where the numbers are."""
-    if not isinstance(answers, Mapping):
-        raise Mistake(f"the answer should be a dictionary, not {type(answers).__name__}")
-    missing = [name for name in _SIZES if answers.get(name) in (None, ...)]
-    if missing:
-        raise Mistake(f"no answer yet for {missing[0]!r} ({len(missing)} to go)")
-    for name, right in _SIZES.items():
-        got = answers[name]
-        if got == right:
-            continue
-        known = _SIZE_MISTAKES[name].get(int(got)) if isinstance(got, int | float) else None
-        raise Mistake(known or f"{name}: {got} is not right; write it as a formula in D first")
+    compare_entries(answers, _SIZES, _SIZE_MISTAKES, "write it as a formula in D first")
 
 
 @exercise("transformer.pre_norm")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import Mistake, compare, exercise
+from . import Mistake, compare, compare_entries, exercise
 
 _ANSWERS: dict[str, Any] = {
     "patches": 96,
@@ -60,25 +60,7 @@ _KNOWN: dict[str, dict[Any, str]] = {
 @exercise("vit.shapes")
 def _check_shapes(answers: Any) -> None:
     """Exercise 12.1: shapes and sizes of a small model."""
-    if not isinstance(answers, Mapping):
-        raise Mistake(f"the answer should be a dictionary, not {type(answers).__name__}")
-    missing = [name for name in _ANSWERS if answers.get(name) in (None, ...)]
-    if missing:
-        raise Mistake(f"no answer yet for {missing[0]!r} ({len(missing)} to go)")
-    for name, right in _ANSWERS.items():
-        got = answers[name]
-        if isinstance(got, list | torch.Size):
-            got = tuple(got)
-        if isinstance(got, float) and got.is_integer():
-            got = int(got)
-        if got == right:
-            continue
-        known = _KNOWN[name].get(got) if isinstance(got, tuple | int) else None
-        if known:
-            raise Mistake(known)
-        if isinstance(right, tuple) and (not isinstance(got, tuple) or len(got) != len(right)):
-            raise Mistake(f"{name}: expected a tuple of {len(right)} numbers, got {got!r}")
-        raise Mistake(f"{name}: {got} is not right; follow one image through")
+    compare_entries(answers, _ANSWERS, _KNOWN, "follow one image through")
 
 
 def _unpatchify(patches: Tensor, p: int, C: int, h: int, w: int, kind: str = "") -> Tensor:

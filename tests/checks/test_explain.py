@@ -81,7 +81,7 @@ WRONG = [
     ("recording", RIGHT | {"sum of all its numbers": 960}, "class token has a row"),
     ("recording", RIGHT | {"shape of the rollout": (5, 3, 65, 65)}, "heads are fused"),
     ("recording", RIGHT | {"grid of the class token's map": (4, 4)}, "how many fit"),
-    ("recording", RIGHT | {"grid of the class token's map": 8}, "is not right"),
+    ("recording", RIGHT | {"grid of the class token's map": 8}, "a tuple of"),
     ("recording", [6, 5], "should be a dictionary"),
     ("effective", lambda w: None, "nothing has been computed"),
     ("effective", lambda w: -(w * w.log2()).sum(-1), "every row"),

@@ -64,7 +64,7 @@ WRONG = [
     ("shapes", RIGHT_SHAPES | {"values": (2, 5, 4)}, "as wide as dv"),
     ("shapes", RIGHT_SHAPES | {"scores": (2, 4, 4)}, "pair of tokens"),
     ("shapes", RIGHT_SHAPES | {"scores": (5, 5)}, "batch axis is missing"),
-    ("shapes", RIGHT_SHAPES | {"scores": (2, 25)}, "three axes"),
+    ("shapes", RIGHT_SHAPES | {"scores": (2, 25)}, "a tuple of 3 numbers"),
     ("shapes", RIGHT_SHAPES | {"output": (2, 5, 8)}, "as wide as a value"),
     ("shapes", RIGHT_SHAPES | {"parameters": 112}, "biases are missing"),
     ("shapes", RIGHT_SHAPES | {"parameters": 630}, "layers are shared"),
