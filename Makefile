@@ -52,7 +52,7 @@ format: install  ## format the code and strip the notebooks' outputs
 	$(BIN)/ruff format .
 	$(BIN)/nbstripout --keep-id book/*.ipynb
 
-bench: install  ## compare time and memory with what you would use instead (half an hour)
+bench: install  ## compare time and memory with what you would use instead (20 minutes)
 	$(BIN)/python benchmarks/suite.py --json benchmarks/results.json --page book/benchmarks.md
 
 links: book  ## follow the book's links to other sites (needs the network)

@@ -32,6 +32,7 @@ STEPS = 40
 STEP = """async ([kind, steps]) => {
     const box = document.querySelector(kind);
     const input = box.querySelector('input[type=range]') ?? box.querySelector('.aw-fields input');
+    if (!input) return null;  // nothing to slide: it is drawn or typed into
     const frame = () => new Promise((f) => requestAnimationFrame(f));
     const real = window.requestAnimationFrame;
     let spent = 0;
@@ -77,6 +78,7 @@ def measure(page: Page, url: str) -> dict[str, Any]:
         "() => [...document.querySelectorAll('.aw')].map((e) => '.' + e.classList[1])"
     )
     steps = {kind: page.evaluate(STEP, [kind, STEPS]) for kind in dict.fromkeys(kinds)}
+    steps = {kind: step for kind, step in steps.items() if step is not None}
     return {
         "megabytes": sum(sizes) / 1e6,
         "requests": sum(u.startswith("http") and "/_images/" not in u for u in urls.values()),
