@@ -62,7 +62,8 @@ def torch_models(page: Page) -> tuple[Any, Any]:
     from attn_utils.widgets.decoder import build
 
     data, shapes = explorer(page).evaluate(MODELS)
-    floats = torch.frombuffer(bytearray(base64.b64decode(data)), dtype=torch.float32)
+    halves = torch.frombuffer(bytearray(base64.b64decode(data)), dtype=torch.float16)
+    floats = halves.float()
     states: dict[str, dict[str, Any]] = {"attention": {}, "fixed": {}}
     at = 0
     for name, *sizes in shapes:
