@@ -295,10 +295,11 @@ function render({ model, el, signal }) {
     const top = data.heads.map((name, h) => {
       const row = data.weights.subarray(((n * H + h) * T + q) * S, ((n * H + h) * T + q + 1) * S);
       const most = Math.max(...row);
+      if (!most) return ""; // a part that has a fader but looks at nothing
       const alike = row.filter((weight) => weight > 0.95 * most).length;
       return `${name} → ${alike > 1 ? `${alike} alike` : tokens[n][row.indexOf(most)]} (${fixed(most)})`;
     });
-    reading.textContent = `${data.queries[n][q]} looks mostly at: ${top.join("; ")}.`;
+    reading.textContent = `${data.queries[n][q]} looks mostly at: ${top.filter(Boolean).join("; ")}.`;
     lines.node.setAttribute("aria-label", reading.textContent);
     const right = Math.round(share * N);
     tally.textContent = `Right on ${right} of ${N} examples: accuracy ${fixed(share)}. With all faders at 1: ${fixed(full)}.`;
