@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ._arguments import check_probability, check_sizes, check_tensors, check_width
-from .scoring import scaled_dot_product_attention
+from .scoring import attend, join_heads, split_heads
 
 __all__ = [
     "EPSILON",
@@ -164,23 +164,15 @@ class Attention(nn.Module):
         # in memory as the attention kernel likes them.
         weights = self.qkv.weight.chunk(3)  # (3 D, D) -> 3 times (D, D)
         biases = (None,) * 3 if self.qkv.bias is None else self.qkv.bias.chunk(3)
-        attended = scaled_dot_product_attention(
-            self._heads(x[:, :num_queries], weights[0], biases[0]),  # (B, H, T, d)
-            self._heads(x, weights[1], biases[1]),  # (B, H, S, d)
-            self._heads(x, weights[2], biases[2]),
-            dropout_p=self.attn_drop if self.training else 0.0,
-            return_weights=return_weights,
+        q, k, v = (
+            split_heads(F.linear(tokens, W, b), self.num_heads)  # (B, n, D) -> (B, H, n, d)
+            for tokens, W, b in zip((x[:, :num_queries], x, x), weights, biases, strict=True)
         )
-        heads = attended[0] if isinstance(attended, tuple) else attended
-        output: Tensor = self.proj(heads.transpose(1, 2).flatten(2))  # -> (B, T, H, d) -> (B, T, D)
-        output = self.proj_drop(output)
-        return (output, attended[1]) if isinstance(attended, tuple) else output
-
-    def _heads(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Project and cut into heads: (B, n, D) -> (B, H, n, d)."""
-        B, n, D = x.shape
-        projected = F.linear(x, weight, bias)
-        return projected.view(B, n, self.num_heads, D // self.num_heads).transpose(1, 2)
+        heads, shares = attend(
+            q, k, v, dropout_p=self.attn_drop if self.training else 0.0, weights=return_weights
+        )
+        output: Tensor = self.proj_drop(self.proj(join_heads(heads)))  # (B, T, D)
+        return output if shares is None else (output, shares)
 
 
 class Block(nn.Module):

@@ -26,7 +26,7 @@ from ._arguments import (
     check_width,
 )
 from .masks import fit_mask
-from .scoring import scaled_dot_product_attention
+from .scoring import attend, join_heads
 
 __all__ = ["KerasMultiHeadAttention"]
 
@@ -183,23 +183,21 @@ class KerasMultiHeadAttention(nn.Module):
             scores_shape = (query.shape[0], self.num_heads, query.shape[1], key.shape[1])
             attention_mask = fit_mask(attention_mask, scores_shape, "attention_mask")
 
-        attended = scaled_dot_product_attention(  # no names for q, k, v: they can be freed
+        heads, weights = attend(  # no names for q, k, v: they can be freed
             _project(query, self.query_kernel, self.query_bias),  # (B, T, Dq) -> (B, H, T, K)
             _project(key, self.key_kernel, self.key_bias),  # (B, S, Dk) -> (B, H, S, K)
             _project(value, self.value_kernel, self.value_bias),  # (B, S, Dv) -> (B, H, S, V)
             attention_mask,
             is_causal=use_causal_mask,
             dropout_p=self.dropout if self.training else 0.0,
-            return_weights=return_attention_scores,
+            weights=return_attention_scores,
         )
-        if isinstance(attended, tuple):
-            heads, weights = attended
-            return self._output(heads), weights
-        return self._output(attended)
+        output = self._output(heads)
+        return output if weights is None else (output, weights)
 
     def _output(self, heads: Tensor) -> Tensor:
         """'abcd,cde->abe' on heads that come as (B, H, T, V)."""
-        joined = heads.transpose(1, 2).flatten(2)  # (B, H, T, V) -> (B, T, H · V)
+        joined = join_heads(heads)  # (B, H, T, V) -> (B, T, H · V)
         matrix = self.output_kernel.flatten(0, 1).flatten(1)  # (H, V, …) -> (H · V, O)
         bias = None if self.output_bias is None else self.output_bias.flatten()
         output = nn.functional.linear(joined, matrix.T, bias)  # (B, T, O)

@@ -186,6 +186,24 @@ def fit_mask(mask: Tensor, shape: Sequence[int], name: str = "mask") -> Tensor:
     return fitted
 
 
+def joined_mask(
+    shape: Sequence[int], mask: Tensor | None, valid_lens: Tensor | None = None
+) -> Tensor | None:
+    """Join a mask and lengths to one mask that fits scores of ``shape`` (B, H, T, S)."""
+    if mask is not None:
+        mask = fit_mask(mask, shape)
+    if valid_lens is None:
+        return mask
+    inside = length_mask(valid_lens, shape[-1]).unsqueeze(1)  # (B, 1, 1 or T, S)
+    B, T = shape[0], shape[-2]
+    if tuple(valid_lens.shape) not in ((B,), (B, T)):
+        raise ValueError(
+            f"valid_lens: expected shape {(B,)} or {(B, T)} to fit the queries, got "
+            f"{tuple(valid_lens.shape)}"
+        )
+    return inside if mask is None else inside & mask
+
+
 def softmax(scores: Tensor, mask: Tensor | None, dim: int = -1, *, own: bool = False) -> Tensor:
     """:func:`masked_softmax` without its checks, for a mask that :func:`fit_mask` has fitted.
 

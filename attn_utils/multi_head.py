@@ -16,8 +16,8 @@ from ._arguments import (
     check_tensors,
     check_width,
 )
-from .masks import fit_mask, length_mask
-from .scoring import scaled_dot_product_attention
+from .masks import joined_mask
+from .scoring import attend, join_heads, split_heads
 
 __all__ = ["MultiHeadAttention"]
 
@@ -136,31 +136,18 @@ class MultiHeadAttention(nn.Module):
         check_width("values", values, self.W_v.in_features)
         check_same_length(keys, values, ("keys", "values"))
         B, T, S = *queries.shape[:2], keys.shape[1]
-        if mask is not None:
-            mask = fit_mask(mask, (B, self.num_heads, T, S))
-        if valid_lens is not None:
-            inside = _valid(valid_lens, B, T, S)
-            mask = inside if mask is None else inside & mask
-
-        attended = scaled_dot_product_attention(  # no names for q, k, v: they can be freed
-            self._split(self.W_q(queries)),  # (B, T, Dq) -> (B, H, T, d)
-            self._split(self.W_k(keys)),  # (B, S, Dk) -> (B, H, S, d)
-            self._split(self.W_v(values)),  # (B, S, Dv) -> (B, H, S, d)
+        mask = joined_mask((B, self.num_heads, T, S), mask, valid_lens)
+        heads, weights = attend(  # no names for q, k, v: they can be freed
+            split_heads(self.W_q(queries), self.num_heads),  # (B, T, Dq) -> (B, H, T, d)
+            split_heads(self.W_k(keys), self.num_heads),  # (B, S, Dk) -> (B, H, S, d)
+            split_heads(self.W_v(values), self.num_heads),  # (B, S, Dv) -> (B, H, S, d)
             mask,
             is_causal=is_causal,
             dropout_p=self.dropout if self.training else 0.0,
-            return_weights=return_weights,
+            weights=return_weights,
         )
-        if isinstance(attended, tuple):
-            heads, weights = attended
-            return self.W_o(_join(heads)), weights
-        output: Tensor = self.W_o(_join(attended))  # (B, H, T, d) -> (B, T, D)
-        return output
-
-    def _split(self, x: Tensor) -> Tensor:
-        """Cut the width into heads: (B, n, D) -> (B, H, n, d), no copy."""
-        B, n, D = x.shape
-        return x.reshape(B, n, self.num_heads, D // self.num_heads).transpose(1, 2)
+        output: Tensor = self.W_o(join_heads(heads))  # (B, H, T, d) -> (B, T, D)
+        return output if weights is None else (output, weights)
 
     # --- weights from and to PyTorch's own module ---
 
@@ -221,25 +208,6 @@ class MultiHeadAttention(nn.Module):
             for own, other in zip(_tensors(self), _torch_tensors(module), strict=True):
                 other.copy_(own)
         return module
-
-
-def _join(heads: Tensor) -> Tensor:
-    """Put the heads side by side: (B, H, T, d) -> (B, T, D).
-
-    The transpose has to come first: a reshape alone would mix positions with heads.
-    """
-    return heads.transpose(1, 2).flatten(2)
-
-
-def _valid(valid_lens: Tensor, B: int, T: int, S: int) -> Tensor:
-    """Mask (B, 1, 1, S) or (B, 1, T, S) of the keys that the lengths admit."""
-    inside = length_mask(valid_lens, S)  # (B,) -> (B, 1, S) or (B, T) -> (B, T, S)
-    if tuple(valid_lens.shape) not in ((B,), (B, T)):
-        raise ValueError(
-            f"valid_lens: expected shape {(B,)} or {(B, T)} to fit the queries, got "
-            f"{tuple(valid_lens.shape)}"
-        )
-    return inside.unsqueeze(1)
 
 
 def _tensors(module: MultiHeadAttention) -> list[Tensor]:

@@ -88,25 +88,30 @@ def scaled_dot_product_attention(
     """
     _check_qkv(q, k, v, ("q", "k", "v"))
     check_probability("dropout_p", dropout_p)
-    return _attend(q, k, v, mask, is_causal, dropout_p, scale, return_weights)
+    output, weights = attend(
+        q, k, v, mask, is_causal=is_causal, dropout_p=dropout_p, scale=scale, weights=return_weights
+    )
+    return output if weights is None else (output, weights)
 
 
-def _attend(
+def attend(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    mask: Tensor | None,
-    is_causal: bool,
-    dropout_p: float,
-    scale: float | None,
-    return_weights: bool,
-) -> Tensor | tuple[Tensor, Tensor]:
+    mask: Tensor | None = None,
+    *,
+    is_causal: bool = False,
+    dropout_p: float = 0.0,
+    scale: float | None = None,
+    weights: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """:func:`scaled_dot_product_attention` without its checks, for a caller who has checked."""
     T, S = q.shape[-2], k.shape[-2]
     if scale is None:
         scale = 1 / math.sqrt(q.shape[-1])
     if mask is not None:
         mask = fit_mask(mask, (*q.shape[:-1], S))  # as many axes as the scores
-    explicit = return_weights or is_recorded()
+    explicit = weights or is_recorded()
     if is_causal and (explicit or mask is not None):
         causal = causal_mask(T, S, device=q.device)
         mask = fit_mask(causal, (*q.shape[:-1], S)) if mask is None else mask & causal
@@ -114,10 +119,9 @@ def _attend(
 
     if explicit:
         scores = (q * scale) @ k.transpose(-2, -1)  # (…, T, d) @ (…, d, S) -> (…, T, S)
-        weights = softmax(scores, mask, own=True)
-        record(weights)
-        output = _average(weights, v, dropout_p)
-        return (output, weights) if return_weights else output
+        shares = softmax(scores, mask, own=True)
+        record(shares)
+        return _average(shares, v, dropout_p), shares if weights else None
 
     # The kernel wants (B, H, T, d); leading axes are independent, so B may as well count as heads.
     query, key, value = q, k, v
@@ -145,7 +149,20 @@ def _attend(
         output = fill(output, dead, 0.0)
     if output.ndim != q.ndim:
         output = output.reshape(*q.shape[:-1], v.shape[-1])  # (1, B, T, dv) -> (B, T, dv)
-    return output
+    return output, None
+
+
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """Cut the width into heads: (B, n, D) -> (B, H, n, d), no copy."""
+    return x.unflatten(-1, (num_heads, x.shape[-1] // num_heads)).transpose(-3, -2)
+
+
+def join_heads(heads: Tensor) -> Tensor:
+    """Put the heads side by side: (B, H, n, d) -> (B, n, D).
+
+    The transpose has to come first: a reshape alone would mix positions with heads.
+    """
+    return heads.transpose(-3, -2).flatten(-2)
 
 
 def _average(weights: Tensor, values: Tensor, dropout_p: float) -> Tensor:
@@ -336,7 +353,10 @@ class DotProductAttention(nn.Module):
         _check_qkv(queries, keys, values, ("queries", "keys", "values"))
         dropout_p = self.dropout if self.training else 0.0
         scale = None if self.scaled else 1.0
-        return _attend(queries, keys, values, mask, False, dropout_p, scale, return_weights)
+        output, weights = attend(
+            queries, keys, values, mask, dropout_p=dropout_p, scale=scale, weights=return_weights
+        )
+        return output if weights is None else (output, weights)
 
 
 class Attn(nn.Module):

@@ -23,7 +23,7 @@ from ._transformer_blocks import DecoderBlock, EncoderBlock, FeedForward, Residu
 from .masks import causal_mask
 from .multi_head import MultiHeadAttention
 from .positional_encoding import RotaryEmbedding
-from .scoring import scaled_dot_product_attention
+from .scoring import attend, join_heads, split_heads
 
 __all__ = [
     "Cache",
@@ -220,23 +220,19 @@ class CausalSelfAttention(nn.Module):
         layer = self.heads
         T, past = x.shape[1], 0 if cache is None else cache.keys.shape[2]
         positions = torch.arange(past, past + T, device=x.device)
-        q, k, v = (_split(f(x), layer.num_heads) for f in (layer.W_q, layer.W_k, layer.W_v))
+        q, k, v = (split_heads(f(x), layer.num_heads) for f in (layer.W_q, layer.W_k, layer.W_v))
         q, k = self.rotary(q, positions), self.rotary(k, positions)  # (B, H, T, d)
         if cache is not None:
             _check_cache(cache, k)
             k, v = torch.cat([cache.keys, k], 2), torch.cat([cache.values, v], 2)  # (B, H, S, d)
         # without a past "causal" needs no mask; a single new token may see everything
         late = causal_mask(T, past + T, align="bottom-right", device=x.device)
-        attended = scaled_dot_product_attention(
-            q, k, v,
-            late if past and T > 1 else None,
-            is_causal=past == 0,
-            dropout_p=layer.dropout if self.training else 0.0,
-            return_weights=return_weights,
+        heads, weights = attend(
+            q, k, v, late if past and T > 1 else None, is_causal=past == 0,
+            dropout_p=layer.dropout if self.training else 0.0, weights=return_weights,
         )  # fmt: skip
-        if isinstance(attended, tuple):
-            return layer.W_o(_join(attended[0])), Cache(k, v), attended[1]
-        return layer.W_o(_join(attended)), Cache(k, v)
+        output, longer = layer.W_o(join_heads(heads)), Cache(k, v)
+        return (output, longer) if weights is None else (output, longer, weights)
 
 
 class CausalBlock(Residual):
@@ -446,16 +442,6 @@ def sample(
     chances = F.softmax(logits / temperature, dim=-1)
     drawn = torch.multinomial(chances.reshape(-1, V), 1, generator=generator)
     return drawn.reshape(logits.shape[:-1])
-
-
-def _split(x: Tensor, num_heads: int) -> Tensor:
-    """(B, T, D) -> (B, H, T, d)."""
-    return x.reshape(*x.shape[:-1], num_heads, -1).transpose(1, 2)
-
-
-def _join(heads: Tensor) -> Tensor:
-    """(B, H, T, d) -> (B, T, D)."""
-    return heads.transpose(1, 2).flatten(2)
 
 
 def _check_cache(cache: Cache, new: Tensor) -> None:
