@@ -25,6 +25,7 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 from tests.book.conftest import Handler
+
 from tests.conftest import FLAGS
 
 STEPS = 40
