@@ -29,7 +29,8 @@ def is_recorded() -> bool:
     """Tell whether somebody wants the weights of the module that is running."""
     if torch.compiler.is_compiling():
         return False
-    return any(recorder.running for recorder in recorders.get())
+    listening = recorders.get()
+    return bool(listening) and any(recorder.running for recorder in listening)
 
 
 def record(weights: Tensor) -> None:

@@ -698,7 +698,7 @@ def test_the_fused_kernel_runs_unless_weights_are_asked_for(monkeypatch):
 
     monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
     module = make(12, 3)
-    x = draw(2, 4, 12)
+    x = draw(2, 20, 12)
     module(x, is_causal=True)
     assert len(calls) == 1
     assert calls[0]["is_causal"]  # no triangle is built

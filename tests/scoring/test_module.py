@@ -189,7 +189,7 @@ def test_causal_alone_builds_no_mask(monkeypatch):
 
     monkeypatch.setattr("attn_utils.core.attend.F.scaled_dot_product_attention", spy)
     monkeypatch.setattr("attn_utils.core.attend.causal_mask", lambda *a, **k: pytest.fail("a mask"))
-    scaled_dot_product_attention(*qkv_of(2, 2), is_causal=True)
+    scaled_dot_product_attention(*qkv_of(2, T=20, S=20), is_causal=True)
     assert seen[0]["is_causal"]
     assert seen[0].get("attn_mask") is None
 
