@@ -44,7 +44,7 @@ def main() -> None:
     images = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 16
     labels = torch.tensor(digits.target)
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(13))
-    train, valid, test = order.split([1097, 300, 400])
+    train, valid, test = torch.split(order, [1097, 300, 400])
 
     torch.manual_seed(13)
     model = VisionTransformer(8, 2, 1, 10, embed_dim=48, depth=3, num_heads=HEADS, mlp_ratio=2.0)
