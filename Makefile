@@ -62,8 +62,8 @@ format: develop  ## format the code and strip the notebooks' outputs
 bench: develop  ## compare time and memory with what you would use instead (20 minutes)
 	$(BIN)/python benchmarks/suite.py --json benchmarks/results.json --page book/benchmarks.md
 
-links: book  ## follow the book's links to other sites (needs the network)
-	$(BIN)/python tools/check_links.py --external $(SITE)
+links: develop book  ## follow the book's links, to other sites too (needs the network)
+	$(BIN)/lychee --offline=false $(SITE)
 
 lock: develop  ## renew constraints.txt, the exact versions of the book's environment
 	$(BIN)/uv pip compile -q --universal --python-version 3.10 --no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file constraints.txt requirements.txt requirements-dev.txt
