@@ -56,9 +56,19 @@ def test_notebooks_are_executed_once_and_found_again(
     execute_notebooks.execute_missing(book, book / "_build")
     assert capsys.readouterr().out == ""
     cache = get_cache(str(present_cache(book, book / "_build")))
-    notebook = execute_notebooks.read(book / "book" / "b.ipynb")
+    notebook = execute_notebooks.notebooks_of(book)["book/b.ipynb"]
     executed = cache.merge_match_into_notebook(notebook)[1]  # as MyST-NB looks for it
     assert str(book / "book") in executed.cells[0].outputs[0].data["text/plain"]
+
+
+def test_a_page_of_markdown_may_be_a_notebook(book: Path) -> None:
+    assert list(execute_notebooks.notebooks_of(book)) == ["book/a.ipynb", "book/b.ipynb"]
+    (book / "book" / "index.md").write_text(
+        "---\nfile_format: mystnb\nkernelspec: {name: python3}\n---\n\n# Index\n\n"
+        "```{code-cell} python\nx = 1\n```\n"
+    )
+    index = execute_notebooks.notebooks_of(book)["book/index.md"]
+    assert [cell.source for cell in index.cells if cell.cell_type == "code"] == ["x = 1"]
 
 
 @pytest.mark.timeout(120)
@@ -68,8 +78,9 @@ def test_notebooks_are_executed_once_and_found_again(
 )
 def test_a_slow_cell_and_a_dead_kernel_are_named(book: Path, source: str, reason: str) -> None:
     write_notebook(book / "book" / "a.ipynb", "x = 1", source)
+    notebook = execute_notebooks.notebooks_of(book)["book/a.ipynb"]
     with pytest.raises(execute_notebooks.CellFailed, match=r"a\.ipynb, code cell 2") as failed:
-        execute_notebooks.execute(book, "book/a.ipynb", timeout=2)
+        execute_notebooks.execute(book, "book/a.ipynb", notebook, timeout=2)
     assert source.splitlines()[0] in str(failed.value)
     assert reason in str(failed.value)
 

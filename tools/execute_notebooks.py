@@ -16,10 +16,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from pathlib import Path
 from typing import NamedTuple
 
-import nbformat
 import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from myst_nb.core.config import NbParserConfig
+from myst_nb.core.read import create_nb_reader
+from myst_parser.config.main import MdParserConfig
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from sphinx_external_toc.parsing import parse_toc_yaml
@@ -44,19 +46,19 @@ class Executed(NamedTuple):
     seconds: float
 
 
-def read(file: Path) -> NotebookNode:
-    """Read a notebook as MyST-NB does, whose cache looks at what is read."""
-    notebook: NotebookNode = nbformat.read(file, as_version=4)  # type: ignore[no-untyped-call]
-    return notebook
+def read(file: Path) -> NotebookNode | None:
+    """Read a notebook, stored as JSON or as Markdown, as MyST-NB does; None for another page."""
+    text = file.read_text(encoding="utf-8")
+    reader = create_nb_reader(str(file), MdParserConfig(), NbParserConfig(), text)
+    return None if reader is None else reader.read(text)
 
 
-def execute(root: Path, name: str, timeout: int) -> Executed:
+def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Executed:
     """Execute a notebook of the book, in its folder and with a kernel of its own.
 
     Raises:
         CellFailed: says notebook, cell (code cells count from 1, as in JupyterLab) and error.
     """
-    notebook = read(root / name)
     started: list[NotebookNode] = []  # code cells so far; the last one is the one that failed
     client = NotebookClient(
         notebook,
@@ -77,10 +79,15 @@ def execute(root: Path, name: str, timeout: int) -> Executed:
     return Executed(notebook, time.monotonic() - start)
 
 
-def notebooks_of(root: Path) -> list[str]:
-    """Return the notebooks in the table of contents, in its order."""
-    documents = parse_toc_yaml(root / "_toc.yml")
-    return [f"{name}.ipynb" for name in documents if (root / f"{name}.ipynb").exists()]
+def notebooks_of(root: Path) -> dict[str, NotebookNode]:
+    """Return the notebooks in the table of contents, in its order, by their names."""
+    found = {}
+    for document in parse_toc_yaml(root / "_toc.yml"):
+        for file in (root / f"{document}.ipynb", root / f"{document}.md"):
+            notebook = read(file) if file.exists() else None
+            if notebook is not None:
+                found[file.relative_to(root).as_posix()] = notebook
+    return found
 
 
 def seconds_per_cell(root: Path) -> int:
@@ -97,11 +104,11 @@ def execute_missing(root: Path, build: Path) -> None:
     """
     cache = get_cache(str(present_cache(root, build)))
     missing = []
-    for name in notebooks_of(root):
+    for name, notebook in notebooks_of(root).items():
         try:  # as MyST-NB will
-            cache.merge_match_into_notebook(read(root / name))
+            cache.merge_match_into_notebook(notebook)
         except KeyError:
-            missing.append(name)
+            missing.append((name, notebook))
     if not missing:
         return
     prepare_kernels()
@@ -112,8 +119,8 @@ def execute_missing(root: Path, build: Path) -> None:
     with ProcessPoolExecutor(PROCESSES) as pool:
         while running or (missing and failure is None):
             while missing and failure is None and len(running) < PROCESSES:
-                name = missing.pop(0)
-                running[pool.submit(execute, root, name, timeout)] = name
+                name, notebook = missing.pop(0)
+                running[pool.submit(execute, root, name, notebook, timeout)] = name
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 name = running.pop(done)
                 failure = failure or done.exception()
