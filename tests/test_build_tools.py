@@ -142,12 +142,12 @@ class Builder:
     def write_pages(self) -> int:
         doctrees = self.root / "_build" / ".doctrees"
         self.runs.append(sorted(file.stem for file in doctrees.rglob("*.doctree")))
-        assert not (self.root / "_build" / "html").exists()  # every page is written again
+        assert (self.root / "_build" / "html").exists() == doctrees.exists()  # no relics
         for name in ("a", "b", "index"):
             file = doctrees / "book" / f"{name}.doctree"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
-        (self.root / "_build" / "html").mkdir(parents=True)
+        (self.root / "_build" / "html").mkdir(parents=True, exist_ok=True)
         (self.root / "_build" / "html" / "index.html").touch()
         return self.status
 

@@ -3,10 +3,10 @@
     python tools/build_book.py
 
 If nothing has changed since the last build that succeeded, nothing is done. If only pages have
-changed, only they are read again, and every page is written again, since pages show each other's
-titles and numbers. In all other cases (package, configuration, extensions, assets, environment; a
-build that failed or was stopped) the build begins anew: what an earlier page was warned about
-would otherwise not be said again.
+changed, only they are read again (and the extension fresh_pages sees to those that show something
+of them). In all other cases (package, configuration, extensions, assets, environment; a build that
+failed or was stopped) the build begins anew: Sphinx would not repeat its warnings about a page that
+it has read already, nor notice a change in an extension.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ def last_build() -> dict[str, Any]:
 
 
 def forget(before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Remove what is no longer true: every written page, and the read pages that have changed."""
+    """Remove what is no longer true: the pages that have changed, as Sphinx read them, or all."""
     LAST_BUILD.unlink(missing_ok=True)
-    shutil.rmtree(SITE, ignore_errors=True)
     if before.get("house") != now["house"]:
+        shutil.rmtree(SITE, ignore_errors=True)
         shutil.rmtree(DOCTREES, ignore_errors=True)
         return
     for page in {*before["pages"], *now["pages"]}:
