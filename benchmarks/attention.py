@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from measure import Table, cpu_ratio, inference, main, peak_bytes
 from torch import Tensor
 
-from attn_utils.masks import length_mask
-from attn_utils.scoring import scaled_dot_product_attention
+from attn_utils.core.attend import scaled_dot_product_attention
+from attn_utils.core.masks import length_mask
 
 BATCH, HEADS, WIDTH = 2, 8, 64
 

@@ -25,8 +25,8 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 from chromium import HINT, find_chromium
 
-from tests.book.conftest import Handler
 from tests.conftest import FLAGS
+from tests.pages import Handler
 
 STEPS = 40
 # Milliseconds of script for one control step: set a control, let the widget draw, in one task.

@@ -9,6 +9,9 @@ import pytest
 from chromium import HINT, find_chromium
 from playwright.sync_api import Browser, sync_playwright
 
+# fixtures: the built book, open in a browser
+from .pages import phone, site, watch, watch_everywhere, wide  # noqa: F401
+
 FLAGS = [
     *["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],
     *["--disable-background-networking", "--disable-component-update"],

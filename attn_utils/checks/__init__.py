@@ -1,8 +1,9 @@
 """Self-checks for the exercises: they say what is wrong, and never stop the notebook.
 
 A chapter's exercise ends with ``check("pooling.lookup", my_function)``. The part before the dot
-names the chapter's module in this folder, the part after it the exercise. The check runs the
-answer on inputs that tell right from wrong and prints one line: ``✓`` or ``✗`` with the mistake.
+names the chapter's folder, whose ``checks.py`` holds the check; the part after it, the exercise.
+The check runs the answer on inputs that tell right from wrong and prints one line: ``✓`` or ``✗``
+with the mistake.
 
 Set the environment variable ``ATTN_CHECKS=raise`` (for grading) and a wrong answer raises
 :class:`Mistake` instead.
@@ -70,9 +71,9 @@ def check(name: str, answer: Any) -> Result:
     module = name.partition(".")[0]
     if module.isidentifier():
         try:
-            importlib.import_module(f"{__name__}.{module}")
+            importlib.import_module(f"attn_utils.{module}.checks")
         except ModuleNotFoundError as error:
-            if error.name != f"{__name__}.{module}":
+            if error.name not in (f"attn_utils.{module}", f"attn_utils.{module}.checks"):
                 raise
     if name not in _exercises:
         raise ValueError(f"name: no exercise {name!r}; there are {sorted(_exercises)}")

@@ -27,9 +27,16 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
-def front_end(name: str, suffix: str, *parts: str) -> str:
-    """Join the files of the kit, of ``parts`` and of the widget itself into one text."""
-    own = [HERE / f"{part}{suffix}" for part in (*parts, name)]
+def front_end(module: str, suffix: str, *parts: str) -> str:
+    """Join the files of the kit, of ``parts`` and of the widget itself into one text.
+
+    Args:
+        module: ``__file__`` of the widget's Python module; the others lie beside it.
+        suffix: ".js" or ".css".
+        parts: further files of this widget, by name; they go before the widget's own.
+    """
+    file = Path(module)
+    own = [file.with_name(f"{part}{suffix}") for part in (*parts, file.stem)]
     files = [*sorted((HERE / "kit").glob(f"*{suffix}")), *own]
     return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 

@@ -21,7 +21,7 @@ def dependencies_key(root: Path) -> str:
     """Hash the Python version, the package's Python sources and data, and the lock file."""
     digest = hashlib.sha256(sys.version.encode())
     for file in [*sorted((root / "attn_utils").rglob("*")), root / "constraints.txt"]:
-        if file.suffix in (".py", ".pyi", ".npz", ".txt") and file.exists():
+        if file.suffix in (".py", ".npz", ".txt") and file.exists():
             digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -22,7 +22,7 @@ def canonical(value: Any) -> str:
         parts = [f"{key!r}: {canonical(part)}" for key, part in value.items()]
     elif isinstance(value, list | set | tuple):
         parts = [canonical(part) for part in value]
-    elif type(value).__repr__ is object.__repr__:  # which would show where it lies in memory
+    elif hasattr(value, "__dict__") and " at 0x" in repr(value):  # its place in memory is no value
         return canonical(vars(value))
     else:
         return repr(value)

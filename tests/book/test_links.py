@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup, SoupStrainer
 
-from .conftest import ROOT, SITE
+from tests.pages import ROOT, SITE
 
 # what a browser fetches by itself; <a> waits for a click
 LOADERS = re.compile(

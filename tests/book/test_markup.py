@@ -11,7 +11,7 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from PIL import Image
 
-from .conftest import ALIVE, CHAPTERS, PAGES, SITE
+from tests.pages import ALIVE, CHAPTERS, PAGES, SITE
 
 
 @functools.cache

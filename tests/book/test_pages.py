@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from .conftest import ALIVE, CHAPTERS, PAGES, SITE, Watch, new_context
+from tests.pages import ALIVE, CHAPTERS, PAGES, SITE, Watch, new_context
 
 # What axe-core finds in the theme (sphinx-book-theme 1.3) and in docutils' bibliography: the rule
 # and words of the node.

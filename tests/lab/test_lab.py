@@ -27,7 +27,7 @@ explorer.observe(lambda change: seen.append(change.new), "weights")
 explorer
 """
 LONG = 60_000  # milliseconds; a busy machine needs them
-WIDGETS = attn_utils.widgets.__all__
+WIDGETS = sorted(attn_utils.widgets.all_widgets())
 SHOWN = """
 from attn_utils.widgets import {0}
 truth = globals().get("truth", {{}})

@@ -1,0 +1,147 @@
+"""Channel attention: how much of each feature map to let through, decided image by image."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from attn_utils.core.arguments import check_images, check_sizes
+
+__all__ = ["ECABlock", "SEBlock", "eca_kernel_size"]
+
+
+class SEBlock(nn.Module):
+    """Squeeze and excitation: ``x · σ(W_2 ReLU(W_1 z))`` with z the mean of each channel.
+
+    Two linear layers with a bottleneck of ``h = max(1, C // reduction)`` units between them: each
+    gate can depend on every channel. (Without the 1, a small C would leave no unit at all, and
+    every gate would be 1/2.) 2 · C · h parameters, no biases.
+
+    Its parameters are ``fc1.weight`` (h, C) and ``fc2.weight`` (C, h). Where other code has 1×1
+    convolutions, ``weight.flatten(1)`` of theirs is ours.
+
+    Args:
+        channels: C.
+        reduction: by how much the bottleneck is narrower than the channels.
+
+    Raises:
+        ValueError: an argument is not a whole number of at least 1.
+
+    References:
+        Hu et al. (2018). Squeeze-and-excitation networks.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        check_sizes(channels=channels, reduction=reduction)
+        self.channels = channels
+        hidden = max(1, channels // reduction)
+        self.fc1 = nn.Linear(channels, hidden, bias=False)
+        self.fc2 = nn.Linear(hidden, channels, bias=False)
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Compute the gates, (B, C, Height, Width) -> (B, C, 1, 1), each in 0…1.
+
+        Raises:
+            ValueError: ``x`` is not (B, C, Height, Width) with this block's C, has no pixel, or is
+                not floating-point.
+        """
+        check_images("x", x, self.channels)
+        squeezed = x.mean(dim=(2, 3))  # (B, C, Height, Width) -> (B, C)
+        excited: Tensor = self.fc2(torch.relu(self.fc1(squeezed)))  # (B, C) -> (B, h) -> (B, C)
+        return torch.sigmoid(excited)[:, :, None, None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply each channel by its gate; shape, dtype and memory format stay.
+
+        Raises:
+            ValueError: as :meth:`gate`.
+        """
+        return x * self.gate(x)
+
+
+class ECABlock(nn.Module):
+    """Efficient channel attention: ``x · σ(w ∗ z)``, a 1-D convolution over the channels' means.
+
+    No bottleneck: each gate depends on k neighbouring channels, by the same k weights for all,
+    with zeros beyond the first and the last channel. k parameters, no bias.
+
+    Its parameter is ``conv.weight`` (1, 1, k).
+
+    Args:
+        channels: C.
+        gamma: γ of :func:`eca_kernel_size`.
+        b: b of :func:`eca_kernel_size`.
+        kernel_size: k, odd; by default what :func:`eca_kernel_size` gives.
+
+    Raises:
+        ValueError: C or k is not a whole number of at least 1, k is even, γ is 0 or not finite, b
+            is not finite.
+
+    References:
+        Wang et al. (2020). ECA-Net: efficient channel attention for deep convolutional neural
+        networks.
+    """
+
+    def __init__(
+        self, channels: int, gamma: float = 2, b: float = 1, *, kernel_size: int | None = None
+    ) -> None:
+        super().__init__()
+        if kernel_size is None:
+            kernel_size = eca_kernel_size(channels, gamma, b)
+        check_sizes(channels=channels, kernel_size=kernel_size)
+        if kernel_size % 2 == 0:  # there would be no middle, and one gate too many or too few
+            raise ValueError(f"kernel_size: expected an odd number, got {kernel_size}")
+        self.channels = channels
+        self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Compute the gates, (B, C, Height, Width) -> (B, C, 1, 1), each in 0…1.
+
+        Raises:
+            ValueError: ``x`` is not (B, C, Height, Width) with this block's C, has no pixel, or is
+                not floating-point.
+        """
+        check_images("x", x, self.channels)
+        squeezed = x.mean(dim=(2, 3)).unsqueeze(1)  # (B, C, Height, Width) -> (B, 1, C)
+        mixed: Tensor = self.conv(squeezed)  # (B, 1, C): the channels are its sequence
+        return torch.sigmoid(mixed).transpose(1, 2).unsqueeze(3)  # (B, 1, C) -> (B, C, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply each channel by its gate; shape, dtype and memory format stay.
+
+        Raises:
+            ValueError: as :meth:`gate`.
+        """
+        return x * self.gate(x)
+
+
+def eca_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
+    """Kernel size for C channels: ``|(log2 C + b) / γ|`` truncated, plus 1 if that is even.
+
+    More channels, a wider neighbourhood, but only logarithmically: 3 for 64 channels, 5 for 512,
+    7 for 2048.
+
+    Args:
+        channels: C.
+        gamma: γ, how slowly the kernel grows.
+        b: b, how wide it is to begin with.
+
+    Returns:
+        An odd number of at least 1.
+
+    Raises:
+        ValueError: C is not a whole number of at least 1, γ is 0 or not finite, b is not finite.
+
+    References:
+        Wang et al. (2020), section 3.2.3.
+    """
+    check_sizes(channels=channels)
+    if not math.isfinite(gamma) or gamma == 0:
+        raise ValueError(f"gamma: expected a finite number other than 0, got {gamma!r}")
+    if not math.isfinite(b):
+        raise ValueError(f"b: expected a finite number, got {b!r}")
+    size = int(abs((math.log2(channels) + b) / gamma))
+    return size if size % 2 else size + 1

@@ -1,0 +1,79 @@
+"""Checks of arguments that several modules share: each raises a ValueError that names the argument.
+
+The message reads "argument: expected …, got …", with shapes spelled out. Nothing is computed first.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def check_tensors(**named: Tensor) -> None:
+    """Raise ValueError unless all are (…, n, width) with one dtype, device and leading axes."""
+    first_name, first = next(iter(named.items()))
+    for name, x in named.items():
+        if not isinstance(x, Tensor):
+            raise ValueError(f"{name}: expected a tensor, got {type(x).__name__}")
+        if not x.is_floating_point() or x.ndim < 2:
+            raise ValueError(
+                f"{name}: expected floating-point numbers of shape (…, number, width), got "
+                f"{x.dtype} of shape {tuple(x.shape)}"
+            )
+        if x.shape[:-2] != first.shape[:-2]:
+            raise ValueError(
+                f"{name}: expected the leading axes of {first_name} {tuple(first.shape)}, got "
+                f"shape {tuple(x.shape)}"
+            )
+        if x.dtype != first.dtype or x.device != first.device:
+            raise ValueError(
+                f"{name}: expected {first.dtype} on {first.device} like {first_name}, got "
+                f"{x.dtype} on {x.device}"
+            )
+
+
+def check_width(name: str, x: Tensor, width: int) -> None:
+    """Raise ValueError unless the last axis of x has this width."""
+    if x.shape[-1] != width:
+        raise ValueError(f"{name}: expected a width of {width}, got shape {tuple(x.shape)}")
+
+
+def check_same_length(keys: Tensor, values: Tensor, names: tuple[str, str]) -> None:
+    """Raise ValueError unless there is at least one key, and a value for each."""
+    if keys.shape[-2] == 0:
+        raise ValueError(f"{names[0]}: expected at least one, got shape {tuple(keys.shape)}")
+    if keys.shape[-2] != values.shape[-2]:
+        raise ValueError(
+            f"{names[1]}: expected one for each of {names[0]} {tuple(keys.shape)}, got shape "
+            f"{tuple(values.shape)}"
+        )
+
+
+def check_sizes(**sizes: int) -> None:
+    """Raise ValueError unless all are integers of at least 1."""
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ValueError(f"{name}: expected a whole number of at least 1, got {size!r}")
+
+
+def check_probability(name: str, p: float) -> None:
+    """Raise ValueError unless p lies in [0, 1]."""
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"{name}: expected a probability from 0 to 1, got {p!r}")
+
+
+def check_images(name: str, x: Tensor, channels: int | None = None) -> None:
+    """Raise ValueError unless x is (B, C, Height, Width) with C = channels and at least a pixel.
+
+    Without ``channels``, any number of them from 1 on will do.
+    """
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name}: expected a tensor, got {type(x).__name__}")
+    if x.ndim != 4 or x.shape[1] == 0 or (channels is not None and x.shape[1] != channels):
+        number = "C ≥ 1" if channels is None else f"C = {channels}"
+        raise ValueError(
+            f"{name}: expected shape (B, C, Height, Width) with {number}, got {tuple(x.shape)}"
+        )
+    if not x.is_floating_point():
+        raise ValueError(f"{name}: expected floating-point numbers, got {x.dtype}")
+    if x.shape[2] == 0 or x.shape[3] == 0:
+        raise ValueError(f"{name}: expected at least one pixel, got shape {tuple(x.shape)}")

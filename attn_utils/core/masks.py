@@ -1,0 +1,244 @@
+"""Masks: what may be attended. The one place where the book's mask rules are written down.
+
+**Meaning.** A mask is boolean and **True means: may be attended**. PyTorch's
+``scaled_dot_product_attention`` and Keras agree; ``nn.MultiheadAttention`` means the opposite. A
+mask of another dtype is an error, never a guess.
+
+**Shape.** Scores have the shape (B, T, S) or, with heads, (B, H, T, S): batch, heads, queries,
+keys. How a mask fits is decided by its *number of axes* alone, never by sizes that happen to be
+equal (B == H, B == T):
+
+======================  ===========================  ==========================================
+mask                    against scores               is read as
+======================  ===========================  ==========================================
+(S,)                    any                          one rule for all queries
+(T, S)                  any                          one rule for all batch items and heads
+(B, T, S)               (B, T, S)                    itself
+(B, T, S)               (B, H, T, S)                 (B, 1, T, S): the head axis is inserted
+(B, H, T, S)            (B, H, T, S)                 itself
+======================  ===========================  ==========================================
+
+Axes of size 1 broadcast: one rule for each batch item is (B, 1, S), not (B, S); one for each head
+is (1, H, T, S), not (H, T, S). With more leading axes the head axis is still the third from last.
+
+**Nothing to attend to.** A query whose keys are all masked has weights of exactly 0, hence an
+output of 0, and finite gradients. It gets neither NaN (a softmax over −∞ only) nor the average of
+the padding (a softmax over a large negative number only).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = ["causal_mask", "length_mask", "masked_softmax"]
+
+_HALF = (torch.float16, torch.bfloat16)
+_INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8)
+
+
+def length_mask(valid_lens: Tensor, num_keys: int) -> Tensor:
+    """Let a query attend to the first ``valid_lens`` keys: ``mask[…, s] = s < valid_lens``.
+
+    Args:
+        valid_lens: integers from 0 to ``num_keys``; (B,) is one length for each sequence, (B, T)
+            one for each query.
+        num_keys: S, the number of keys, at least 1.
+
+    Returns:
+        A boolean mask on the device of ``valid_lens``: (B, 1, S) for (B,), (B, T, S) for (B, T).
+
+    Raises:
+        ValueError: lengths that are not integers of one or two axes from 0 to ``num_keys`` (the
+            values are not looked at while torch compiles or exports), or no keys.
+    """
+    _check_count("num_keys", num_keys, least=1)
+    if not isinstance(valid_lens, Tensor):
+        raise ValueError(f"valid_lens: expected a tensor, got {type(valid_lens).__name__}")
+    shape = tuple(valid_lens.shape)
+    if valid_lens.dtype not in _INTEGERS or valid_lens.ndim not in (1, 2):
+        raise ValueError(
+            f"valid_lens: expected integers of shape (B,) or (B, T), got {valid_lens.dtype} of "
+            f"shape {shape}"
+        )
+    if not (valid_lens.is_meta or torch.compiler.is_compiling()):
+        wrong = (valid_lens < 0) | (valid_lens > num_keys)
+        if bool(wrong.any()):
+            raise ValueError(
+                f"valid_lens: expected lengths from 0 to num_keys = {num_keys}, got "
+                f"{valid_lens[wrong][0].item()} in shape {shape}"
+            )
+    if valid_lens.ndim == 1:
+        valid_lens = valid_lens.unsqueeze(1)  # (B,) -> (B, 1)
+    position = torch.arange(num_keys, device=valid_lens.device)  # (S,)
+    return position < valid_lens.unsqueeze(-1)  # (S,) < (B, T, 1) -> (B, T, S)
+
+
+def causal_mask(
+    num_queries: int,
+    num_keys: int | None = None,
+    *,
+    align: str = "top-left",
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Let a query attend to the past and to itself: ``mask[t, s] = s <= t``.
+
+    When there are as many queries as keys, both alignments are the same lower triangle.
+
+    Args:
+        num_queries: T.
+        num_keys: S; by default T.
+        align: "top-left": the *first* query sees the first key, as in PyTorch and Keras.
+            "bottom-right": the *last* query sees the last key, ``s <= t + S − T``; right when the
+            queries are the newest T of S tokens whose keys are cached. With T > S it leaves the
+            first T − S queries nothing to attend to.
+        device: where to put the mask.
+
+    Returns:
+        A boolean mask (T, S).
+
+    Raises:
+        ValueError: an unknown alignment or a negative number.
+    """
+    if num_keys is None:
+        num_keys = num_queries
+    _check_count("num_queries", num_queries)
+    _check_count("num_keys", num_keys)
+    if align not in ("top-left", "bottom-right"):
+        raise ValueError(f'align: expected "top-left" or "bottom-right", got {align!r}')
+    diagonal = 0 if align == "top-left" else num_keys - num_queries
+    mask = torch.ones(num_queries, num_keys, dtype=torch.bool, device=device)
+    return mask.tril(diagonal)
+
+
+def masked_softmax(scores: Tensor, mask: Tensor | None = None, dim: int = -1) -> Tensor:
+    """Softmax over what the mask allows: ``exp(s_i) / Σ_{j allowed} exp(s_j)``, 0 elsewhere.
+
+    Masked weights are exactly 0, and so are all weights of a row without an allowed entry; their
+    gradients are 0. A NaN score makes the allowed entries of its row NaN and no others.
+
+    Args:
+        scores: floating-point numbers of any shape, (B, T, S) or (B, H, T, S) as a rule; not
+            changed.
+        mask: boolean, True = allowed, in a shape that the table above lists.
+        dim: the axis along which the weights sum to 1.
+
+    Returns:
+        The weights, in shape and dtype of the scores. float16 and bfloat16 are computed in
+        float32.
+
+    Raises:
+        ValueError: scores that are not floating-point numbers, no such axis or an axis of
+            length 0, a mask that is not boolean or does not fit.
+    """
+    if not isinstance(scores, Tensor) or not scores.is_floating_point():
+        got = scores.dtype if isinstance(scores, Tensor) else type(scores).__name__
+        raise ValueError(f"scores: expected floating-point numbers, got {got}")
+    if not -scores.ndim <= dim < scores.ndim:
+        raise ValueError(f"dim: expected an axis of scores {tuple(scores.shape)}, got {dim}")
+    if scores.shape[dim] == 0:
+        raise ValueError(
+            f"scores: expected at least one entry along axis {dim}, got shape {tuple(scores.shape)}"
+        )
+    if mask is not None:
+        mask = fit_mask(mask, scores.shape)
+    return softmax(scores, mask, dim)
+
+
+def fit_mask(mask: Tensor, shape: Sequence[int], name: str = "mask") -> Tensor:
+    """Give a mask as many axes as the scores, by the table above.
+
+    Args:
+        mask: boolean, True = may be attended.
+        shape: shape of the scores, (…, T, S); with four or more axes the third from last counts
+            the heads.
+        name: what error messages call the mask.
+
+    Returns:
+        A view of the mask with ``len(shape)`` axes that broadcasts to ``shape``.
+
+    Raises:
+        ValueError: a mask that is not boolean or does not fit.
+    """
+    shape = tuple(shape)
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        got = f"{mask.dtype}" if isinstance(mask, Tensor) else type(mask).__name__
+        raise ValueError(f"{name}: expected a boolean tensor (True = may be attended), got {got}")
+    fitted = mask
+    if len(shape) >= 4 and fitted.ndim == len(shape) - 1:
+        fitted = fitted.unsqueeze(-3)  # (B, T, S) -> (B, 1, T, S)
+    if fitted.ndim <= 2:
+        fitted = fitted[(None,) * (len(shape) - fitted.ndim)]  # (T, S) -> (1, …, T, S)
+    fits = fitted.ndim == len(shape) and all(
+        have in (1, want) for have, want in zip(fitted.shape, shape, strict=True)
+    )
+    if not fits:
+        advice = ""
+        if len(shape) >= 3 and tuple(mask.shape) == (shape[0], shape[-1]):
+            advice = f"; a (B, S) mask needs an axis for the queries: {name}.unsqueeze(1)"
+        raise ValueError(
+            f"{name}: expected a shape that fits scores of shape {shape}, got "
+            f"{tuple(mask.shape)}{advice}"
+        )
+    return fitted
+
+
+def joined_mask(
+    shape: Sequence[int], mask: Tensor | None, valid_lens: Tensor | None = None
+) -> Tensor | None:
+    """Join a mask and lengths to one mask that fits scores of ``shape`` (B, H, T, S)."""
+    if mask is not None:
+        mask = fit_mask(mask, shape)
+    if valid_lens is None:
+        return mask
+    inside = length_mask(valid_lens, shape[-1]).unsqueeze(1)  # (B, 1, 1 or T, S)
+    B, T = shape[0], shape[-2]
+    if tuple(valid_lens.shape) not in ((B,), (B, T)):
+        raise ValueError(
+            f"valid_lens: expected shape {(B,)} or {(B, T)} to fit the queries, got "
+            f"{tuple(valid_lens.shape)}"
+        )
+    return inside if mask is None else inside & mask
+
+
+def softmax(scores: Tensor, mask: Tensor | None, dim: int = -1, *, own: bool = False) -> Tensor:
+    """:func:`masked_softmax` without its checks, for a mask that :func:`fit_mask` has fitted.
+
+    ``own=True`` hands the scores over: they are overwritten where no gradient needs them, so that
+    inference holds one score matrix instead of two.
+    """
+    dtype = scores.dtype
+    if dtype in _HALF:
+        scores, own = scores.float(), True  # half precision is too coarse for a softmax
+    in_place = own and not scores.requires_grad
+    if mask is None:
+        return (_softmax_(scores, dim) if in_place else torch.softmax(scores, dim)).to(dtype)
+
+    # A softmax over −∞ only would be NaN, and so would its gradient, whatever is put in its place
+    # afterwards. So a dead row keeps its finite scores and is set to 0 at the end; its gradient
+    # stops there.
+    dead = ~mask.any(dim, keepdim=True)  # (…, T, 1)
+    hidden = ~(mask | dead)  # (…, T, S)
+    if in_place:
+        weights = _softmax_(scores.masked_fill_(hidden, -math.inf), dim)
+        return weights.masked_fill_(~mask, 0.0).to(dtype)
+    weights = torch.softmax(scores.masked_fill(hidden, -math.inf), dim)
+    return weights.masked_fill(~mask, 0.0).to(dtype)
+
+
+def _softmax_(scores: Tensor, dim: int) -> Tensor:
+    """Softmax in the memory of its argument."""
+    try:
+        return torch.softmax(scores, dim, out=scores)  # one pass over the memory instead of five
+    except RuntimeError:  # vmap and forward-mode gradients know no out=
+        pass
+    scores.sub_(scores.amax(dim, keepdim=True)).exp_()
+    return scores.div_(scores.sum(dim, keepdim=True))
+
+
+def _check_count(name: str, count: int, least: int = 0) -> None:
+    if isinstance(count, bool | Tensor) or int(count) != count or count < least:
+        raise ValueError(f"{name}: expected a whole number of at least {least}, got {count!r}")

@@ -1,0 +1,332 @@
+"""What attention costs: operations, bytes and memory by formula, and ways around the n² scores."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
+
+from attn_utils.core.arguments import check_sizes
+
+__all__ = [
+    "attention_bytes",
+    "attention_flops",
+    "attention_peak_bytes",
+    "block_flops",
+    "kv_cache_bytes",
+    "mlp_flops",
+    "peak_bytes",
+]
+
+#: operations of a softmax for each score: maximum, subtraction, exponential, sum, division
+SOFTMAX_FLOPS = 5
+
+
+# --- counting -----------------------------------------------------------------------------------
+
+
+def attention_flops(
+    num_queries: int,
+    width: int,
+    *,
+    num_heads: int = 1,
+    kv_heads: int | None = None,
+    num_keys: int | None = None,
+    batch: int = 1,
+    is_causal: bool = False,
+) -> dict[str, int]:
+    """Count the operations of one multi-head attention layer, part by part.
+
+    - projections (of queries, keys, values): ``2 B (T D² + 2 S D Dₖ)`` with Dₖ = D · kv_heads / H
+    - scores: ``2 B P D``, where P is the number of pairs, T S or what the causal mask leaves
+    - softmax: ``5 B H P``
+    - weighted sum: ``2 B P D``
+    - output projection: ``2 B T D²``
+
+    Args:
+        num_queries: T.
+        width: D, of the input, of all queries of a token together, and of the output.
+        num_heads: H.
+        kv_heads: heads of the keys and values, a divisor of H; fewer than H is grouped-query
+            attention, 1 is multi-query attention. By default H.
+        num_keys: S; by default T.
+        batch: B.
+        is_causal: count only pairs s ≤ t, T (T + 1) / 2 for T = S. PyTorch's counter does not.
+
+    Returns:
+        Operations by part, in the order of the list; their sum is the layer.
+
+    Raises:
+        ValueError: a size below 1, or a width or number of heads that does not divide.
+    """
+    H, kv, T, S = _sizes(num_queries, width, num_heads, kv_heads, num_keys, batch)
+    pairs = batch * _pairs(T, S, is_causal)
+    return {
+        "projections": 2 * batch * (T * width**2 + 2 * S * width * (width // H * kv)),
+        "scores": 2 * pairs * width,
+        "softmax": SOFTMAX_FLOPS * H * pairs,
+        "weighted sum": 2 * pairs * width,
+        "output": 2 * batch * T * width**2,
+    }
+
+
+def mlp_flops(num_tokens: int, width: int, *, ratio: int = 4, batch: int = 1) -> int:
+    """Count the operations of a two-layer perceptron on each token: ``4 r B n D²``.
+
+    Args:
+        num_tokens: n.
+        width: D; the hidden layer has r D units.
+        ratio: r.
+        batch: B.
+
+    Raises:
+        ValueError: a size below 1.
+    """
+    check_sizes(num_tokens=num_tokens, width=width, ratio=ratio, batch=batch)
+    return 2 * 2 * ratio * batch * num_tokens * width**2
+
+
+def block_flops(
+    num_tokens: int,
+    width: int,
+    *,
+    num_heads: int = 1,
+    kv_heads: int | None = None,
+    mlp_ratio: int = 4,
+    batch: int = 1,
+    is_causal: bool = False,
+) -> dict[str, int]:
+    """Count the operations of a transformer block: self-attention and an MLP.
+
+    In the matrix products ``8 n D² + 4 n² D`` for the attention (as many heads for keys as for
+    queries, not causal) and ``4 r n D²`` for the MLP; norms, activations and additions are left
+    out.
+
+    Args:
+        num_tokens: n.
+        width: D.
+        num_heads: H.
+        kv_heads: heads of the keys and values; by default H.
+        mlp_ratio: r, hidden units of the MLP by width.
+        batch: B.
+        is_causal: count only pairs s ≤ t.
+
+    Returns:
+        The parts of :func:`attention_flops`, then "MLP".
+
+    Raises:
+        ValueError: as :func:`attention_flops`.
+    """
+    parts = attention_flops(
+        num_tokens, width, num_heads=num_heads, kv_heads=kv_heads, batch=batch, is_causal=is_causal
+    )
+    return parts | {"MLP": mlp_flops(num_tokens, width, ratio=mlp_ratio, batch=batch)}
+
+
+def attention_bytes(
+    num_queries: int,
+    width: int,
+    *,
+    num_heads: int = 1,
+    kv_heads: int | None = None,
+    num_keys: int | None = None,
+    batch: int = 1,
+    itemsize: int = 4,
+    fused: bool = False,
+) -> dict[str, int]:
+    """Count the bytes that each part of an attention layer moves: inputs read, results written.
+
+    Each part reads every input once and writes its result once, the least it can do. In numbers,
+    to be multiplied by ``itemsize``, for T = S = n and as many heads for keys as for queries:
+
+    - projections: ``3 (2 B n D + D²)``
+    - scores: ``2 B n D + B H n²``
+    - softmax: ``2 B H n²``
+    - weighted sum: ``B H n² + 2 B n D``
+    - output: ``2 B n D + D²``
+
+    A fused kernel keeps scores and weights next to the arithmetic: the terms with n² go. (It may
+    read keys and values more than once; how often depends on its blocks.)
+
+    Args:
+        num_queries: T.
+        width: D.
+        num_heads: H.
+        kv_heads: heads of the keys and values; by default H.
+        num_keys: S; by default T.
+        batch: B.
+        itemsize: bytes of a number, 4 for float32, 2 for bfloat16.
+        fused: scores and weights are never written.
+
+    Returns:
+        Bytes by part, with the keys of :func:`attention_flops`.
+
+    Raises:
+        ValueError: as :func:`attention_flops`.
+    """
+    H, kv, T, S = _sizes(num_queries, width, num_heads, kv_heads, num_keys, batch)
+    check_sizes(itemsize=itemsize)
+    kv_width = width // H * kv
+    queries, keys = batch * T * width, batch * S * kv_width  # the values are as many as the keys
+    matrix = 0 if fused else batch * H * T * S
+    source = batch * S * width  # what keys and values are projected from
+    numbers = {
+        "projections": 2 * queries + width**2 + 2 * (source + keys + width * kv_width),
+        "scores": queries + keys + matrix,
+        "softmax": 2 * matrix,
+        "weighted sum": matrix + keys + queries,
+        "output": 2 * queries + width**2,
+    }
+    return {part: itemsize * count for part, count in numbers.items()}
+
+
+def attention_peak_bytes(
+    num_queries: int,
+    width: int,
+    *,
+    num_heads: int = 1,
+    kv_heads: int | None = None,
+    num_keys: int | None = None,
+    batch: int = 1,
+    itemsize: int = 4,
+    fused: bool = False,
+) -> int:
+    """Memory that q, k, v and the attention between them need at once, without gradients.
+
+    Explicit: ``B (T D + 2 S Dₖ) + max(2 B H T S, B H T S + B T D)`` numbers, because a softmax
+    that does not overwrite its input holds scores and weights side by side. Fused:
+    ``B (2 T D + 2 S Dₖ) + B H T``, with the output and one number for each query and head (the
+    logarithm of its softmax's denominator). A kernel's own small buffers are left out.
+
+    Args:
+        num_queries: T.
+        width: D.
+        num_heads: H.
+        kv_heads: heads of the keys and values; by default H.
+        num_keys: S; by default T.
+        batch: B.
+        itemsize: bytes of a number.
+        fused: the scores are never all there.
+
+    Raises:
+        ValueError: as :func:`attention_flops`.
+    """
+    H, kv, T, S = _sizes(num_queries, width, num_heads, kv_heads, num_keys, batch)
+    check_sizes(itemsize=itemsize)
+    queries, keys, matrix = batch * T * width, batch * S * (width // H * kv), batch * H * T * S
+    between = queries + batch * H * T if fused else max(2 * matrix, matrix + queries)
+    return itemsize * (queries + 2 * keys + between)
+
+
+def kv_cache_bytes(
+    num_tokens: int,
+    *,
+    num_layers: int,
+    kv_heads: int,
+    head_width: int,
+    batch: int = 1,
+    itemsize: int = 2,
+) -> int:
+    """Size of the keys and values that a decoder keeps while it writes: ``2 B L n H_kv d``.
+
+    Args:
+        num_tokens: n, read and written so far.
+        num_layers: L.
+        kv_heads: heads of the keys and values.
+        head_width: d.
+        batch: B.
+        itemsize: bytes of a number.
+
+    Raises:
+        ValueError: a size below 1.
+    """
+    check_sizes(
+        num_tokens=num_tokens, num_layers=num_layers, kv_heads=kv_heads, head_width=head_width,
+        batch=batch, itemsize=itemsize,
+    )  # fmt: skip
+    return 2 * batch * num_layers * num_tokens * kv_heads * head_width * itemsize
+
+
+def _sizes(
+    num_queries: int, width: int, heads: int, kv_heads: int | None, keys: int | None, batch: int
+) -> tuple[int, int, int, int]:
+    kv = heads if kv_heads is None else kv_heads
+    num_keys = num_queries if keys is None else keys
+    check_sizes(
+        num_queries=num_queries, width=width, num_heads=heads, kv_heads=kv, num_keys=num_keys,
+        batch=batch,
+    )  # fmt: skip
+    if width % heads:
+        raise ValueError(f"width: expected a multiple of num_heads = {heads}, got {width}")
+    if heads % kv:
+        raise ValueError(f"kv_heads: expected a divisor of num_heads = {heads}, got {kv}")
+    return heads, kv, num_queries, num_keys
+
+
+def _pairs(T: int, S: int, is_causal: bool) -> int:
+    if not is_causal:
+        return T * S
+    square = min(T, S)  # query t sees min(t + 1, S) keys
+    return square * (square + 1) // 2 + (T - square) * S
+
+
+# --- measuring ----------------------------------------------------------------------------------
+
+
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up the storages that operations return, for as long as they live."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.held = 0
+        self.peak = 0
+        self.alive: set[int] = set()  # addresses of storages that are counted, or were there before
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for x in _tensors(args, kwargs):  # a view of an argument is no new memory
+            self._see(x, 0)
+        result = func(*args, **(kwargs or {}))
+        for x in _tensors(result):
+            self._see(x, x.untyped_storage().nbytes())
+        return result
+
+    def _see(self, x: Tensor, size: int) -> None:
+        storage = x.untyped_storage()
+        key = storage._cdata  # of the storage itself; id() would be that of a passing wrapper
+        if key in self.alive:
+            return
+        self.alive.add(key)
+        self.held += size
+        self.peak = max(self.peak, self.held)
+        weakref.finalize(storage, self._free, key, size).atexit = False
+
+    def _free(self, key: int, size: int) -> None:
+        self.alive.discard(key)
+        self.held -= size
+
+
+def _tensors(*tree: Any) -> Iterator[Tensor]:
+    return (leaf for leaf in tree_flatten(tree)[0] if isinstance(leaf, Tensor))
+
+
+def peak_bytes(run: Callable[[], Any]) -> int:
+    """Most memory that the tensors made during a run hold at once.
+
+    Every tensor that an operation returns counts from then until it is freed, also what autograd
+    keeps for the backward pass. What was there before counts nothing, and neither does memory that
+    an operation uses inside and gives back before it returns.
+
+    Args:
+        run: a function without arguments.
+
+    Returns:
+        Bytes; the same on every system and in every run.
+    """
+    watch = _Watch()
+    with watch:
+        run()
+    return watch.peak

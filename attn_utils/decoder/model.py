@@ -1,0 +1,290 @@
+"""Attention in a decoder: read a sequence, then write another one while looking back at it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from attn_utils.core.arguments import check_sizes
+from attn_utils.core.masks import length_mask
+from attn_utils.scoring import AdditiveAttention
+
+__all__ = [
+    "AttentionDecoder",
+    "EncoderDecoder",
+    "FixedVectorDecoder",
+    "GRUEncoder",
+    "Memory",
+    "greedy_decode",
+]
+
+
+class Memory(NamedTuple):
+    """What a decoder may know of the source."""
+
+    outputs: Tensor
+    """The encoder's states (B, S, memory_size), one for each token; 0 at the padding."""
+    mask: Tensor
+    """(B, 1, S), boolean, False at the padding."""
+    summary: Tensor
+    """The fixed vector (B, memory_size), which joins the last states of both directions."""
+
+
+class GRUEncoder(nn.Module):
+    """Embed the source and read it in both directions.
+
+    Args:
+        vocab_size: number of different source tokens, padding included.
+        embed_size: width of an embedded token.
+        num_hiddens: width of the GRU in each direction; ``memory_size`` is twice that.
+
+    Raises:
+        ValueError: a size below 1.
+
+    References:
+        Cho et al. (2014), for the gated recurrent unit. Bahdanau et al. (2014), section 3.2.
+    """
+
+    def __init__(self, vocab_size: int, embed_size: int, num_hiddens: int) -> None:
+        super().__init__()
+        check_sizes(vocab_size=vocab_size, embed_size=embed_size, num_hiddens=num_hiddens)
+        self.memory_size = 2 * num_hiddens
+        self.embedding = nn.Embedding(vocab_size, embed_size)
+        self.gru = nn.GRU(embed_size, num_hiddens, batch_first=True, bidirectional=True)
+
+    def forward(self, source: Tensor, valid_lens: Tensor) -> Memory:
+        """Read a batch.
+
+        Args:
+            source: tokens (B, S).
+            valid_lens: (B,), how many of them count, from 1 to S.
+
+        Raises:
+            ValueError: tokens or lengths that are no whole numbers in their range or do not fit.
+        """
+        _check_tokens("source", source, self.embedding.num_embeddings)
+        B, S = source.shape
+        mask = length_mask(valid_lens, S)  # (B, 1, S), and a check of the lengths
+        if valid_lens.shape != (B,) or bool((valid_lens < 1).any()):
+            raise ValueError(
+                f"valid_lens: expected lengths from 1 to {S} of shape ({B},), got "
+                f"{valid_lens.tolist()} of shape {tuple(valid_lens.shape)}"
+            )
+        # Packed, the backward direction starts at the last valid token, not in the padding.
+        packed = pack_padded_sequence(
+            self.embedding(source), valid_lens.cpu(), batch_first=True, enforce_sorted=False
+        )
+        outputs, last = self.gru(packed)
+        outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=S)
+        summary = torch.cat([last[0], last[1]], dim=-1)  # 2 × (B, h) -> (B, 2h)
+        return Memory(outputs, mask, summary)
+
+
+class FixedVectorDecoder(nn.Module):
+    r"""Write with one vector of the source: its summary is the context of every step.
+
+    With s_t the state of a GRU that reads the tokens written so far and begins at
+    ``tanh(W summary + b)``, and c_t the context, the logits are ``W_o tanh(W_c [s_t; c_t])`` (plus
+    biases), as in Luong et al. Since the GRU does not see the context, all steps run at once when
+    the tokens are known.
+
+    The token ``start`` = vocab_size is read first and never written.
+
+    Args:
+        vocab_size: number of different tokens to write.
+        embed_size: width of an embedded token.
+        num_hiddens: width of the GRU.
+        memory_size: width of the encoder's outputs.
+
+    Raises:
+        ValueError: a size below 1.
+
+    References:
+        Cho et al. (2014), for the fixed vector. Luong et al. (2015), section 3.
+    """
+
+    def __init__(
+        self, vocab_size: int, embed_size: int, num_hiddens: int, memory_size: int
+    ) -> None:
+        super().__init__()
+        check_sizes(
+            vocab_size=vocab_size, embed_size=embed_size, num_hiddens=num_hiddens,
+            memory_size=memory_size,
+        )  # fmt: skip
+        self.start = vocab_size
+        self.embedding = nn.Embedding(vocab_size + 1, embed_size)
+        self.first_state = nn.Linear(memory_size, num_hiddens)
+        self.gru = nn.GRU(embed_size, num_hiddens, batch_first=True)
+        self.combine = nn.Linear(num_hiddens + memory_size, num_hiddens)
+        self.output = nn.Linear(num_hiddens, vocab_size)
+
+    def forward(
+        self, previous: Tensor, memory: Memory, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Go on for T steps.
+
+        Args:
+            previous: the tokens before those to be written (B, T), beginning with ``start``.
+            memory: from the encoder.
+            state: (1, B, num_hiddens) from the call before, or None at the beginning.
+
+        Returns:
+            Logits (B, T, vocab_size), the state, and the weights (B, T, S), or None without
+            attention.
+
+        Raises:
+            ValueError: tokens that are no whole numbers in their range, or another batch size
+                than the memory's.
+        """
+        _check_tokens("previous", previous, self.start + 1)
+        if len(previous) != len(memory.summary):
+            raise ValueError(
+                f"previous: expected a batch of {len(memory.summary)} like the memory, got shape "
+                f"{tuple(previous.shape)}"
+            )
+        if state is None:
+            state = torch.tanh(self.first_state(memory.summary)).unsqueeze(0)  # (B, h) -> (1, B, h)
+        states, state = self.gru(self.embedding(previous), state)  # (B, T, h), (1, B, h)
+        context, weights = self.context(states, memory)  # (B, T, memory_size)
+        combined = torch.tanh(self.combine(torch.cat([states, context], dim=-1)))
+        return self.output(combined), state, weights
+
+    def context(self, states: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
+        """Give each state (B, T, num_hiddens) its context: here the summary, for all the same."""
+        return memory.summary.unsqueeze(1).expand(-1, states.shape[1], -1), None
+
+
+class AttentionDecoder(FixedVectorDecoder):
+    r"""Write with a context of its own for every step: c_t is the state's answer from the source.
+
+    Additive attention (:class:`~attn_utils.scoring.AdditiveAttention`) with the states as queries
+    and the encoder's outputs as keys and values; padding is masked. Bahdanau et al. let the
+    recurrent layer read the context as well, which forces it to go step by step in training too.
+
+    Args:
+        vocab_size: number of different tokens to write.
+        embed_size: width of an embedded token.
+        num_hiddens: width of the GRU.
+        memory_size: width of the encoder's outputs.
+        attention_size: width of the attention's tanh layer.
+
+    Raises:
+        ValueError: a size below 1.
+
+    References:
+        Bahdanau et al. (2014). Luong et al. (2015), section 3.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        embed_size: int,
+        num_hiddens: int,
+        memory_size: int,
+        attention_size: int,
+    ) -> None:
+        super().__init__(vocab_size, embed_size, num_hiddens, memory_size)
+        check_sizes(attention_size=attention_size)
+        self.attention = AdditiveAttention(num_hiddens, memory_size, attention_size)
+
+    def context(self, states: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Attend: the weights are (B, T, S)."""
+        context, weights = self.attention(
+            states, memory.outputs, memory.outputs, memory.mask, return_weights=True
+        )
+        return context, weights
+
+
+class EncoderDecoder(nn.Module):
+    """An encoder and a decoder, trained together by teacher forcing.
+
+    Args:
+        encoder: maps source and valid lengths to a :class:`Memory`.
+        decoder: maps previous tokens and memory to logits, state and weights.
+    """
+
+    def __init__(self, encoder: GRUEncoder, decoder: FixedVectorDecoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def forward(
+        self, source: Tensor, valid_lens: Tensor, targets: Tensor, *, return_weights: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor | None]:
+        """Score the next token at every place of the targets, given the *true* ones before it.
+
+        Args:
+            source: tokens (B, S).
+            valid_lens: (B,), how many of them count, from 1 to S.
+            targets: the tokens that should be written (B, T); logits t see those before t only.
+            return_weights: also return the weights.
+
+        Returns:
+            Logits (B, T, vocab_size), or logits and weights (B, T, S); the weights are None
+            without attention.
+
+        Raises:
+            ValueError: tokens or lengths that are no whole numbers in their range or do not fit.
+        """
+        _check_tokens("targets", targets, self.decoder.start)
+        start = targets.new_full((len(targets), 1), self.decoder.start)
+        previous = torch.cat([start, targets[:, :-1]], dim=1)  # shifted right by one
+        logits, _, weights = self.decoder(previous, self.encoder(source, valid_lens))
+        return (logits, weights) if return_weights else logits
+
+
+@torch.no_grad()
+def greedy_decode(
+    model: EncoderDecoder,
+    source: Tensor,
+    valid_lens: Tensor,
+    num_steps: int,
+    *,
+    return_weights: bool = False,
+) -> Tensor | tuple[Tensor, Tensor | None]:
+    """Write ``num_steps`` tokens, each the likeliest one after those the model itself has written.
+
+    Args:
+        model: see :class:`EncoderDecoder`.
+        source: tokens (B, S).
+        valid_lens: (B,), how many of them count, from 1 to S.
+        num_steps: T, at least 1.
+        return_weights: also return the weights.
+
+    Returns:
+        Tokens (B, T), or tokens and weights (B, T, S); the weights are None without attention.
+
+    Raises:
+        ValueError: as for the encoder, or no steps.
+    """
+    check_sizes(num_steps=num_steps)
+    memory = model.encoder(source, valid_lens)
+    token = source.new_full((len(source), 1), model.decoder.start)
+    state, tokens, looks = None, [], []
+    for _ in range(num_steps):
+        logits, state, weights = model.decoder(token, memory, state)
+        token = logits.argmax(dim=-1)  # (B, 1, vocab_size) -> (B, 1)
+        tokens.append(token)
+        looks.append(weights)
+    written = torch.cat(tokens, dim=1)  # (B, T)
+    if not return_weights:
+        return written
+    return written, None if looks[0] is None else torch.cat(looks, dim=1)
+
+
+def _check_tokens(name: str, tokens: Tensor, vocab_size: int) -> None:
+    if not isinstance(tokens, Tensor) or tokens.dtype not in (torch.int64, torch.int32):
+        got = tokens.dtype if isinstance(tokens, Tensor) else type(tokens).__name__
+        raise ValueError(f"{name}: expected a tensor of whole numbers (int64), got {got}")
+    if tokens.ndim != 2 or tokens.shape[1] == 0:
+        raise ValueError(
+            f"{name}: expected shape (B, number) with at least one token, got {tuple(tokens.shape)}"
+        )
+    if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocab_size:
+        raise ValueError(
+            f"{name}: expected tokens from 0 to {vocab_size - 1}, got {int(tokens.min())} to "
+            f"{int(tokens.max())}"
+        )

@@ -1,0 +1,8 @@
+"""Reading attention: record what a model looks at, and follow it through all layers.
+
+Shapes: B batch, H heads, T queries, S keys.
+"""
+
+from .explain import attention_rollout, record_attention
+
+__all__ = ["attention_rollout", "record_attention"]

@@ -1,0 +1,156 @@
+"""Reading attention: record what a model looks at, and follow it through all layers.
+
+Shapes: B batch, H heads, T queries, S keys.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attn_utils.core.arguments import check_probability
+from attn_utils.core.recording import Recorder, recorders
+
+__all__ = ["attention_rollout", "record_attention"]
+
+_FUSIONS: dict[str, Callable[..., Tensor]] = {
+    "mean": torch.mean,
+    "max": torch.amax,
+    "min": torch.amin,
+}
+
+
+@contextlib.contextmanager
+def record_attention(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Record the attention weights of a model's layers while the block lasts.
+
+    ::
+
+        with record_attention(model) as weights:
+            model(images)
+        weights[0]  # of the first layer, (B, H, T, S)
+
+    **Recording changes the path.** The fused kernel never holds the weights, so that nothing could
+    be seen on it. While a layer of ``model`` runs inside the block, it computes the explicit
+    formula instead: the output agrees up to rounding, memory grows with T · S, and the last block
+    of a :class:`~attn_utils.vit.VisionTransformer` computes all its rows. After the block, also
+    after an error in it, everything is as before.
+
+    What is recorded: every layer of this package that attends, wherever it is in the model;
+    PyTorch's own ``nn.MultiheadAttention`` is not. Blocks can be nested; a model outside the
+    block's own is not recorded.
+
+    Args:
+        model: any module that holds attention layers, or is one.
+
+    Yields:
+        A list that grows by one tensor (B, H, T, S) with each call of an attention layer, in the
+        order of the calls: the weights before dropout, without a graph. Layers without heads have
+        H = 1; the pooling of chapter 2 has B = 1 as well.
+
+    Raises:
+        ValueError: no module, or one that ``torch.compile`` has compiled, whose layers cannot be
+            switched any more.
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model: expected a module, got {type(model).__name__}")
+    for module in model.modules():
+        if hasattr(module, "_orig_mod") or module._compiled_call_impl is not None:
+            raise ValueError(
+                f"model: expected one that is not compiled, got a compiled {type(module).__name__}"
+            )
+    recorder = Recorder()
+
+    def enter(*_: Any) -> None:
+        recorder.running += 1
+
+    def leave(*_: Any) -> None:
+        recorder.running -= 1
+
+    hooks = []
+    for module in model.modules():
+        # first in and, even after an error, out again: the two always come in pairs
+        hooks.append(module.register_forward_pre_hook(enter, prepend=True))
+        hooks.append(module.register_forward_hook(leave, always_call=True))
+    before = recorders.set((*recorders.get(), recorder))
+    try:
+        yield recorder.weights
+    finally:
+        recorders.reset(before)
+        for hook in hooks:
+            hook.remove()
+
+
+def attention_rollout(
+    weights: Sequence[Tensor], *, head_fusion: str = "mean", discard_ratio: float = 0.0
+) -> Tensor:
+    """Follow attention from the last layer to the input: ``Â_L … Â_2 Â_1``.
+
+    ``Â = (A + I) / 2`` with rows normalised to sum 1: A is the layer's attention, one matrix for
+    all heads, and the identity stands for the residual connection. Row i of the product says of
+    which input tokens token i of the output is made, if values and MLPs did nothing but pass on.
+    For a vision transformer, ``rollout[:, 0, P:]`` is what the class token has seen of the patches,
+    with P prefix tokens.
+
+    Args:
+        weights: one tensor (B, H, S, S) per layer, first layer first, as
+            :func:`record_attention` gives them; H may differ.
+        head_fusion: "mean", "max" or "min" over the heads.
+        discard_ratio: which share of each matrix A, from 0 to 1, is set to 0, smallest entries
+            first. The class token's weight on itself, the first entry, is never discarded.
+
+    Returns:
+        (B, S, S), rows that sum to 1.
+
+    Raises:
+        ValueError: no layers, shapes that do not fit, an unknown fusion, a ratio outside [0, 1].
+
+    References:
+        Abnar & Zuidema (2020). Quantifying attention flow in transformers.
+    """
+    if head_fusion not in _FUSIONS:
+        raise ValueError(f"head_fusion: expected one of {', '.join(_FUSIONS)}, got {head_fusion!r}")
+    check_probability("discard_ratio", discard_ratio)
+    layers = list(weights)
+    if not layers:
+        raise ValueError("weights: expected a tensor for each of at least one layer, got none")
+    for i, layer in enumerate(layers):
+        _check_layer(f"weights[{i}]", layer, layers[0])
+    dtype, S = layers[0].dtype, layers[0].shape[-1]
+    identity = torch.eye(S, device=layers[0].device)
+    rollout = identity
+    for layer in layers:
+        A = layer.float() if dtype.itemsize < 4 else layer
+        A = _FUSIONS[head_fusion](A, dim=1)  # (B, H, S, S) -> (B, S, S)
+        discarded = int(discard_ratio * S * S)
+        if discarded:
+            flat = A.flatten(1)  # (B, S · S)
+            smallest = flat.topk(discarded, dim=1, largest=False).indices
+            keep = torch.ones_like(flat).scatter(1, smallest, 0.0)
+            keep[:, 0] = 1.0
+            A = (flat * keep).view_as(A)
+        mixed = (A + identity) / 2
+        mixed = mixed / mixed.sum(-1, keepdim=True)  # rows, not columns
+        rollout = mixed @ rollout.to(mixed.dtype)  # (B, S, S)
+    return rollout.to(dtype)
+
+
+def _check_layer(name: str, layer: Tensor, first: Tensor) -> None:
+    if not isinstance(layer, Tensor) or not layer.is_floating_point() or layer.ndim != 4:
+        got = tuple(layer.shape) if isinstance(layer, Tensor) else type(layer).__name__
+        raise ValueError(f"{name}: expected floating-point weights (B, H, S, S), got {got}")
+    B, H, T, S = layer.shape
+    if T != S or H == 0:
+        raise ValueError(
+            f"{name}: expected as many queries as keys and at least one head, got shape "
+            f"{tuple(layer.shape)}"
+        )
+    if first.shape[:1] + first.shape[-1:] != (B, S) or layer.dtype != first.dtype:
+        raise ValueError(
+            f"{name}: expected the batch, tokens and dtype of weights[0] {tuple(first.shape)}, got "
+            f"{layer.dtype} of shape {tuple(layer.shape)}"
+        )

@@ -1,0 +1,307 @@
+"""The score lab of chapter 3: four scoring rules over a plane, and softmax in many dimensions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import traitlets
+from torch import Tensor
+
+from attn_utils.widgets.base import (
+    Buffer,
+    Choice,
+    ControlError,
+    LiveWidget,
+    Number,
+    Numbers,
+    front_end,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RULES = ("dot", "scaled dot", "cosine", "additive")
+BOUND = 3.0  # the plane reaches from -3 to 3
+GRID = 64  # places of the field along one side
+STRIDE = 4  # every fourth of them is reported in `field`
+NUM_QUERIES, NUM_KEYS, LARGEST = 64, 16, 512  # of the random vectors
+# Stops of the dimension dial: powers of two and halfway (in the logarithm) between them.
+DIMENSIONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+SEED = 341  # of 400 tried, the one whose variances follow d most closely
+BINS = 40
+REACH = (80.0, 5.0)  # half the width of the two histograms: unscaled, scaled
+
+
+def random_components(count: int, seed: int) -> npt.NDArray[np.float64]:
+    """Standard normal numbers that the browser can make as well, from a hash of their place.
+
+    Number i comes from two hashes, of 2i and 2i + 1, by the transform of Box and Muller. Each
+    hash multiplies and shifts a 32-bit counter until its bits are mixed.
+    """
+    with np.errstate(over="ignore"):
+        h = np.arange(2 * count, dtype=np.uint32) * np.uint32(0x9E3779B1)
+        h += np.uint32(seed) * np.uint32(0x85EBCA77)
+        for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+            h = (h ^ (h >> np.uint32(shift))) * np.uint32(factor)
+        h ^= h >> np.uint32(16)
+    u = (h.astype(np.float64) + 0.5) / 2**32  # never 0, never 1
+    normal: npt.NDArray[np.float64] = np.sqrt(-2 * np.log(u[::2])) * np.cos(2 * np.pi * u[1::2])
+    return normal
+
+
+def _random_vectors() -> tuple[Tensor, Tensor]:
+    numbers = random_components((NUM_QUERIES + NUM_KEYS) * LARGEST, SEED)
+    vectors = torch.from_numpy(numbers.reshape(-1, LARGEST))
+    return vectors[:NUM_QUERIES], vectors[NUM_QUERIES:]  # (64, 512), (16, 512)
+
+
+def _hand_made() -> tuple[list[list[float]], list[list[float]], list[float], list[float]]:
+    """Additive weights that prefer keys close to the query.
+
+    In each of four directions u, tanh(a + 1) - tanh(a - 1) with a = 1.6 u · (k - q) is a bump at
+    k = q. Weights that are learned need not look like this.
+    """
+    W_q, W_k, b, w_v = [], [], [], []
+    for step in range(4):
+        angle = step * math.pi / 4
+        u = [round(1.6 * math.cos(angle), 6), round(1.6 * math.sin(angle), 6)]
+        for sign in (1.0, -1.0):
+            W_k.append(u)
+            W_q.append([-c for c in u])
+            b.append(sign)
+            w_v.append(0.5 * sign)
+    return W_q, W_k, b, w_v
+
+
+def _matrix(name: str, value: Any, shape: tuple[int, ...]) -> list[Any]:
+    tensor = torch.as_tensor(value, dtype=torch.float64).detach()
+    if tensor.shape != shape or not bool(tensor.isfinite().all()):
+        raise ValueError(
+            f"additive: expected {name} of shape {shape} with finite numbers, "
+            f"got shape {tuple(tensor.shape)}"
+        )
+    return tensor.tolist()
+
+
+def _entropy(weights: Tensor) -> Tensor:
+    entropy: Tensor = torch.special.entr(weights).sum(dim=-1)  # 0 log 0 = 0
+    return entropy
+
+
+def _largest_slope(weights: Tensor) -> Tensor:
+    """Largest entry of the softmax's Jacobian diag(α) - ααᵀ, which stands on its diagonal."""
+    return (weights * (1 - weights)).amax(dim=-1)
+
+
+class ScoringExplorer(LiveWidget):
+    r"""The score lab: a query and keys to drag, four rules, a temperature and a dimension dial.
+
+    The plane shows the score that a key *would* get at each place, for the present query and
+    rule. The weights of the keys are softmax(scores / temperature). Below, 64 random queries meet
+    16 random keys in up to 512 dimensions, once with their plain dot products and once with the
+    dot products divided by :math:`\sqrt d`; the same temperature divides these scores, too.
+
+    Args:
+        keys: places of the keys, (n, 2); sets ``key_points``.
+        additive: weights (W_q, W_k, b, w_v) of the additive rule
+            :math:`w_v^\top \tanh(W_q q + W_k k + b)`, of the shapes (h, 2), (h, 2), (h,), (h,). By
+            default eight hidden units, set by hand, that prefer keys close to the query.
+        **controls: any of the attributes below.
+
+    Attributes:
+        rule: "dot", "scaled dot" (divided by √2), "cosine" or "additive".
+        temperature: scores are divided by it, 0.05 … 50.
+        query: its two coordinates, -3 … 3.
+        key_points: the coordinates x1, y1, x2, y2, … of two to six keys.
+        dimension: of the random vectors, an integer from 1 to 512.
+        scores, weights: of the keys, (n,).
+        winners: index of the key with the largest score under each of the four rules.
+        spread: entropy of the weights, and the largest entry of the softmax's Jacobian.
+        field: the score at 16 × 16 places of the plane, rows from the top.
+        random: without √d and with it: standard deviation of the 1,024 scores, mean entropy of
+            the weights, and the median over the queries of the largest Jacobian entry (6 numbers).
+        histogram: counts of the scores in 40 bins from -80 to 80, then of the scaled ones in 40
+            bins from -5 to 5; what lies outside counts in the last bin.
+        entropies: mean entropy at the 18 stops of the dial, without √d, then with it.
+
+    Raises:
+        ValueError: a control is out of its range or unknown, or the shapes do not fit.
+    """
+
+    _esm = front_end(__file__, ".js")
+    _css = front_end(__file__, ".css")
+
+    title = traitlets.Unicode("Score lab: which key fits best, and how sure is softmax?").tag(
+        sync=True
+    )
+    alt = traitlets.Unicode(
+        "A plane coloured by score, blue where it is negative and orange where positive, with an "
+        "arrow for the query and numbered discs for the keys; bars give the weight of each key. "
+        "Below, histograms of random dot products, wide without the square root of d and always "
+        "equally narrow with it, and the entropy of the weights, which falls without it."
+    )
+    rule = Choice("dot", options=RULES, label="rule")
+    temperature = Number(1.0, min=0.05, max=50, step=0.01, label="temperature")
+    query = Numbers([1.2, 0.8], min=-BOUND, max=BOUND, label="query")
+    # (`keys` is taken: ipywidgets calls its synced names so)
+    key_points = Numbers(
+        [1.0, 1.2, -0.8, 1.6, 1.9, 1.3, -1.2, -1.0], min=-BOUND, max=BOUND, label="keys"
+    )
+    dimension = Number(1, min=1, max=LARGEST, step=1, label="dimension d")
+
+    scores = Buffer()
+    weights = Buffer()
+    winners = Buffer()
+    spread = Buffer()
+    field = Buffer()
+    random = Buffer()
+    histogram = Buffer()
+    entropies = Buffer()
+
+    _additive: Any = traitlets.List().tag(sync=True)  # W_q, W_k, b, w_v as nested lists
+    _dial = traitlets.List(list(DIMENSIONS)).tag(sync=True)
+    _sizes = traitlets.List([NUM_QUERIES, NUM_KEYS, LARGEST, SEED, GRID, STRIDE, BINS, *REACH]).tag(
+        sync=True
+    )
+
+    def __init__(self, keys: Any = None, *, additive: Any = None, **controls: Any) -> None:
+        if keys is not None:
+            places = torch.as_tensor(keys, dtype=torch.float64).detach()
+            if places.ndim != 2 or places.shape[1] != 2:
+                raise ValueError(f"keys: expected shape (n, 2), got {tuple(places.shape)}")
+            controls["key_points"] = places.flatten()
+        weights = _hand_made() if additive is None else additive
+        if not isinstance(weights, (tuple, list)) or len(weights) != 4:
+            raise ValueError("additive: expected four tensors (W_q, W_k, b, w_v)")
+        h = len(weights[0])
+        shapes: tuple[tuple[int, ...], ...] = ((h, 2), (h, 2), (h,), (h,))
+        names = ("W_q", "W_k", "b", "w_v")
+        checked = [_matrix(*entry) for entry in zip(names, weights, shapes, strict=True)]
+        super().__init__(_additive=checked, **controls)
+
+    @traitlets.validate("query")
+    def _two_coordinates(self, proposal: traitlets.Bunch) -> list[float]:
+        if len(proposal.value) != 2:
+            raise ControlError(f"query: expected 2 coordinates, got {len(proposal.value)}")
+        numbers: list[float] = proposal.value
+        return numbers
+
+    @traitlets.validate("key_points")
+    def _pairs(self, proposal: traitlets.Bunch) -> list[float]:
+        count = len(proposal.value)
+        if count % 2 or not 4 <= count <= 12:
+            raise ControlError(
+                f"key_points: expected 2 to 6 pairs of coordinates, got {count} numbers"
+            )
+        numbers: list[float] = proposal.value
+        return numbers
+
+    @traitlets.validate("dimension")
+    def _whole(self, proposal: traitlets.Bunch) -> float:
+        value = float(proposal.value)
+        if value != int(value):
+            raise ControlError(f"dimension: expected an integer from 1 to {LARGEST}, got {value}")
+        return value
+
+    def score(self, rule: str, keys: Tensor) -> Tensor:
+        """Score of the present query with keys of shape (…, 2) under ``rule``."""
+        q = torch.tensor(self.query, dtype=torch.float64)
+        dot = keys @ q
+        if rule == "dot":
+            return dot
+        if rule == "scaled dot":
+            return dot / math.sqrt(2)
+        if rule == "cosine":  # 0 where a vector has no direction
+            length = keys.norm(dim=-1) * q.norm()
+            return torch.where(length > 1e-12, dot / length.clamp(min=1e-12), 0.0)
+        W_q, W_k, b, w_v = (torch.tensor(w, dtype=torch.float64) for w in self._additive)
+        return torch.tanh(keys @ W_k.T + W_q @ q + b) @ w_v  # (…, h) @ (h,)
+
+    def random_scores(self, dimension: int) -> Tensor:
+        """Dot products of the random queries and keys in ``dimension`` dimensions, (64, 16)."""
+        queries, keys = _random_vectors()
+        return queries[:, :dimension] @ keys[:, :dimension].T
+
+    def reference(self) -> dict[str, Tensor]:
+        """Compute all results in torch, in float64."""
+        keys = torch.tensor(self.key_points, dtype=torch.float64).reshape(-1, 2)
+        scores = self.score(self.rule, keys)
+        weights = torch.softmax(scores / self.temperature, dim=-1)
+        # centres of the grid's cells, the first row at the top; then every fourth
+        centres = ((torch.arange(GRID, dtype=torch.float64) + 0.5) * 2 / GRID - 1) * BOUND
+        x, y = centres[::STRIDE], -centres[::STRIDE]
+        places = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))], dim=-1)
+
+        d = int(self.dimension)
+        queries, random_keys = _random_vectors()
+        statistics, counts, curves = [], [], []
+        for scaled, reach in zip((False, True), REACH, strict=True):
+            here = self.random_scores(d) / (math.sqrt(d) if scaled else 1)
+            alpha = torch.softmax(here / self.temperature, dim=-1)  # (64, 16)
+            slope = _largest_slope(alpha).quantile(0.5)
+            statistics.append(torch.stack([here.std(correction=0), _entropy(alpha).mean(), slope]))
+            place = ((here + reach) / (2 * reach) * BINS).floor().clamp(0, BINS - 1)
+            counts.append(torch.bincount(place.flatten().long(), minlength=BINS).double())
+            stops = []
+            for stop in DIMENSIONS:
+                there = queries[:, :stop] @ random_keys[:, :stop].T
+                there = there / ((math.sqrt(stop) if scaled else 1) * self.temperature)
+                stops.append(_entropy(torch.softmax(there, dim=-1)).mean())
+            curves.append(torch.stack(stops))
+        return {
+            "scores": scores,
+            "weights": weights,
+            "winners": torch.stack([self.score(rule, keys).argmax() for rule in RULES]),
+            "spread": torch.stack([_entropy(weights), _largest_slope(weights)]),
+            "field": self.score(self.rule, places),
+            "random": torch.cat(statistics),
+            "histogram": torch.cat(counts),
+            "entropies": torch.cat(curves),
+        }
+
+    def figure(self) -> Figure:
+        """Draw the panels as they stand."""
+        from matplotlib.figure import Figure
+
+        results = {name: value.numpy() for name, value in self.reference().items()}
+        figure = Figure(figsize=(8.0, 6.0), layout="constrained")
+        axes = figure.subplot_mosaic(
+            [["plane", "plane", "weights"], ["plain", "scaled", "entropy"]], height_ratios=[1.5, 1]
+        )
+        ax, top = axes["plane"], float(np.abs(results["field"]).max()) or 1.0
+        image = ax.imshow(
+            results["field"], cmap="PuOr_r", vmin=-top, vmax=top, interpolation="bilinear",
+            extent=(-BOUND, BOUND, -BOUND, BOUND),
+        )  # fmt: skip
+        figure.colorbar(image, ax=ax, label="score")
+        ax.annotate(
+            "", (self.query[0], self.query[1]), (0, 0), arrowprops={"arrowstyle": "-|>", "lw": 2}
+        )
+        keys = np.reshape(self.key_points, (-1, 2))
+        names = [f"key {i + 1}" for i in range(len(keys))]
+        for (x, y), name, weight in zip(keys, names, results["weights"], strict=True):
+            ax.scatter(x, y, s=60 + 900 * weight, color="white", ec="black", zorder=3)
+            ax.text(x, y, name[-1], ha="center", va="center", fontsize=9, zorder=4)
+        ax.set(title=f"{self.rule}: score of a key at each place")
+        axes["weights"].barh(names[::-1], results["weights"][::-1], color="#0072B2")
+        axes["weights"].set(xlim=(0, 1), title="weights")
+        for name, reach, label, part in zip(
+            ("plain", "scaled"), REACH, ("q · k", "q · k / √d"), (slice(BINS), slice(BINS, None)),
+            strict=True,
+        ):  # fmt: skip
+            edges = np.linspace(-reach, reach, BINS + 1)
+            axes[name].stairs(results["histogram"][part], edges, fill=True, color="#0072B2")
+            axes[name].set(xlabel=f"{label}, d = {self.dimension:g}")
+        stops = len(DIMENSIONS)
+        curve = axes["entropy"]
+        curve.semilogx(DIMENSIONS, results["entropies"][:stops], color="#D55E00", label="q · k")
+        curve.semilogx(DIMENSIONS, results["entropies"][stops:], color="#0072B2", label="/ √d")
+        curve.axvline(self.dimension, color="#444", linestyle="--")
+        curve.set(ylim=(0, 3), xlabel="dimension d", title="entropy of the weights")
+        curve.legend()
+        figure.suptitle(self.title, fontsize=11)
+        return figure

@@ -1,0 +1,27 @@
+"""The transformer: blocks of attention and small networks, stacked, and a model that writes.
+
+:class:`EncoderBlock` and :class:`DecoderBlock` are the two blocks of the paper, pre-norm or
+post-norm; :class:`TransformerEncoder` and :class:`TransformerDecoder` stack them.
+:class:`LanguageModel` is a decoder without a memory: it predicts the next token from those before
+it, and writes with a cache of keys and values.
+
+Shapes: B batch, T tokens (with a cache: the new ones), S all tokens so far, H heads, D = dim,
+d = D / H, V number of different tokens.
+"""
+
+from .blocks import DecoderBlock, EncoderBlock, FeedForward
+from .language_model import Cache, CausalBlock, CausalSelfAttention, LanguageModel, sample
+from .stacks import TransformerDecoder, TransformerEncoder
+
+__all__ = [
+    "Cache",
+    "CausalBlock",
+    "CausalSelfAttention",
+    "DecoderBlock",
+    "EncoderBlock",
+    "FeedForward",
+    "LanguageModel",
+    "TransformerDecoder",
+    "TransformerEncoder",
+    "sample",
+]

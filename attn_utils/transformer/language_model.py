@@ -1,0 +1,316 @@
+"""The transformer: blocks of attention and small networks, stacked, and a model that writes.
+
+Shapes: B batch, T tokens (with a cache: the new ones), S all tokens so far, H heads, D = dim,
+d = D / H, V number of different tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attn_utils.core.arguments import check_sizes
+from attn_utils.core.attend import attend, join_heads, split_heads
+from attn_utils.core.masks import causal_mask
+from attn_utils.multi_head import MultiHeadAttention
+from attn_utils.positional_encoding import RotaryEmbedding
+
+from .blocks import FeedForward, Residual
+
+__all__ = ["Cache", "CausalBlock", "CausalSelfAttention", "LanguageModel", "sample"]
+
+
+# --- stacks -------------------------------------------------------------------------------------
+
+
+# --- a model that writes ------------------------------------------------------------------------
+
+
+class Cache(NamedTuple):
+    """Keys (already rotated) and values of the tokens so far, (B, H, S, d) each, of one layer."""
+
+    keys: Tensor
+    values: Tensor
+
+
+class CausalSelfAttention(nn.Module):
+    """Causal multi-head self-attention with rotary positions and a cache that goes in and out.
+
+    ``softmax(R(q) R(k)ᵀ / √d + causal) v``. The new tokens stand behind the cached ones, so their
+    positions start at S − T, and the causal mask is aligned at the bottom right: the *last* query
+    sees the last key. The module keeps nothing: whoever writes holds the cache.
+
+    Args:
+        dim: D.
+        num_heads: H, with D / H even.
+        bias: whether the four layers have a bias.
+        dropout: probability of dropping a weight in training.
+
+    Raises:
+        ValueError: sizes that do not fit, dropout outside [0, 1].
+    """
+
+    def __init__(
+        self, dim: int, num_heads: int, *, bias: bool = False, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.heads = MultiHeadAttention(dim, num_heads, bias=bias, dropout=dropout)
+        self.rotary = RotaryEmbedding(dim // num_heads)
+
+    def forward(
+        self, x: Tensor, cache: Cache | None = None, *, return_weights: bool = False
+    ) -> tuple[Tensor, Cache] | tuple[Tensor, Cache, Tensor]:
+        """Attend from the new tokens to the cached ones and to each other.
+
+        Args:
+            x: (B, T, D), the new tokens.
+            cache: what the last call returned; None at the beginning of a text.
+            return_weights: also return the weights.
+
+        Returns:
+            The output (B, T, D) and the longer cache, and with ``return_weights`` the weights
+            (B, H, T, S).
+
+        Raises:
+            ValueError: a cache of another batch, model or dtype.
+        """
+        layer = self.heads
+        T, past = x.shape[1], 0 if cache is None else cache.keys.shape[2]
+        positions = torch.arange(past, past + T, device=x.device)
+        q, k, v = (split_heads(f(x), layer.num_heads) for f in (layer.W_q, layer.W_k, layer.W_v))
+        q, k = self.rotary(q, positions), self.rotary(k, positions)  # (B, H, T, d)
+        if cache is not None:
+            _check_cache(cache, k)
+            k, v = torch.cat([cache.keys, k], 2), torch.cat([cache.values, v], 2)  # (B, H, S, d)
+        # without a past "causal" needs no mask; a single new token may see everything
+        late = causal_mask(T, past + T, align="bottom-right", device=x.device)
+        heads, weights = attend(
+            q, k, v, late if past and T > 1 else None, is_causal=past == 0,
+            dropout_p=layer.dropout if self.training else 0.0, weights=return_weights,
+        )  # fmt: skip
+        output, longer = layer.W_o(join_heads(heads)), Cache(k, v)
+        return (output, longer) if weights is None else (output, longer, weights)
+
+
+class CausalBlock(Residual):
+    """One layer of :class:`LanguageModel`: cached causal self-attention, then a feed-forward.
+
+    Args:
+        dim: D.
+        num_heads: H, with D / H even.
+        hidden: inner width of the feed-forward network; by default 4 D.
+        norm_first: pre-norm or post-norm.
+        dropout: as in :class:`EncoderBlock`.
+
+    Raises:
+        ValueError: sizes that do not fit, dropout outside [0, 1].
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        hidden: int | None = None,
+        *,
+        norm_first: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(norm_first, dropout)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attend = CausalSelfAttention(dim, num_heads, dropout=dropout)
+        self.norm2 = nn.LayerNorm(dim)
+        self.ff = FeedForward(dim, hidden, dropout=dropout)
+
+    def forward(self, x: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
+        """Pass the new tokens on: (B, T, D) and the cache -> (B, T, D) and the longer cache."""
+        longer: list[Cache] = []
+
+        def look_back(h: Tensor) -> Tensor:
+            output, now = self.attend(h, cache)
+            longer.append(now)
+            return cast(Tensor, output)
+
+        x = self.add(x, self.norm1, look_back)
+        x = self.add(x, self.norm2, self.ff)
+        return x, longer[0]
+
+
+class LanguageModel(nn.Module):
+    """Predict the next token from those before it: embed, ``depth`` causal blocks, read out.
+
+    Positions are rotary, so no length is built in; beyond the lengths it was trained on, a model
+    is nevertheless out of its depth.
+
+    Args:
+        num_tokens: V, how many different tokens there are.
+        dim: D.
+        num_heads: H, with D / H even.
+        depth: number of blocks.
+        hidden: inner width of the feed-forward networks; by default 4 D.
+        norm_first: pre-norm (with one more norm at the end) or post-norm.
+        dropout: as in :class:`EncoderBlock`.
+
+    Raises:
+        ValueError: sizes that do not fit, dropout outside [0, 1].
+
+    References:
+        Radford et al. (2019). Language models are unsupervised multitask learners. Su et al.
+        (2021), for the positions.
+    """
+
+    def __init__(
+        self,
+        num_tokens: int,
+        dim: int,
+        num_heads: int,
+        depth: int,
+        hidden: int | None = None,
+        *,
+        norm_first: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_sizes(num_tokens=num_tokens, depth=depth)
+        self.embed = nn.Embedding(num_tokens, dim)
+        self.blocks = nn.ModuleList(
+            CausalBlock(dim, num_heads, hidden, norm_first=norm_first, dropout=dropout)
+            for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(dim) if norm_first else nn.Identity()
+        self.readout = nn.Linear(dim, num_tokens)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Give the logits of what follows each token, (B, T) whole numbers -> (B, T, V)."""
+        return self.extend(tokens)[0]
+
+    def extend(
+        self, tokens: Tensor, cache: Sequence[Cache] | None = None
+    ) -> tuple[Tensor, list[Cache]]:
+        """Read the next tokens of a text of which the cache holds what was read before.
+
+        Reading a text in pieces gives the logits of reading it at once.
+
+        Args:
+            tokens: (B, T), the new tokens, whole numbers below V.
+            cache: what the last call returned; None at the beginning of a text.
+
+        Returns:
+            The logits of the new tokens, (B, T, V), and the longer cache, one entry per block.
+
+        Raises:
+            ValueError: tokens that are not whole numbers of shape (B, T ≥ 1) below V, or a cache
+                that is not this model's.
+        """
+        self._check(tokens)
+        pasts = [None] * len(self.blocks) if cache is None else list(cache)
+        if len(pasts) != len(self.blocks):
+            raise ValueError(f"cache: expected {len(self.blocks)} entries, got {len(pasts)}")
+        longer = []
+        x = self.embed(tokens)  # (B, T) -> (B, T, D)
+        for block, past in zip(self.blocks, pasts, strict=True):
+            x, now = block(x, past)
+            longer.append(now)
+        return self.readout(self.norm(x)), longer
+
+    @torch.no_grad()
+    def generate(
+        self,
+        prompt: Tensor,
+        steps: int,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        use_cache: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Write on: draw a token, append it, read it, and so on. Set ``eval()`` mode before.
+
+        Args:
+            prompt: (B, T), T ≥ 1.
+            steps: how many tokens to write.
+            temperature: divides the logits; 0 always takes the likeliest token.
+            top_k: draw among the k likeliest only.
+            use_cache: read only the new token at each step (T = 1), or all again. The results are
+                the same; the work is not.
+            generator: source of chance; by default PyTorch's own.
+
+        Returns:
+            The prompt and what was written, (B, T + steps).
+
+        Raises:
+            ValueError: a wrong prompt, a negative number of steps or temperature, top_k below 1.
+        """
+        self._check(prompt, "prompt")
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+            raise ValueError(f"steps: expected a whole number of at least 0, got {steps!r}")
+        text, unread = prompt, prompt
+        cache: list[Cache] | None = None
+        for _ in range(steps):
+            if use_cache:
+                logits, cache = self.extend(unread, cache)
+            else:
+                logits = self(text)
+            unread = sample(logits[:, -1], temperature, top_k, generator)[:, None]  # (B, 1)
+            text = torch.cat([text, unread], dim=1)
+        return text
+
+    def _check(self, tokens: Tensor, name: str = "tokens") -> None:
+        V = self.embed.num_embeddings
+        if not isinstance(tokens, Tensor) or tokens.dtype not in (torch.int64, torch.int32):
+            got = tokens.dtype if isinstance(tokens, Tensor) else type(tokens).__name__
+            raise ValueError(f"{name}: expected whole numbers, int64 or int32, got {got}")
+        if tokens.ndim != 2 or tokens.shape[1] == 0:
+            raise ValueError(f"{name}: expected shape (B, T ≥ 1), got {tuple(tokens.shape)}")
+        if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < V:
+            least, most = int(tokens.min()), int(tokens.max())
+            raise ValueError(f"{name}: expected numbers from 0 to {V - 1}, got {least} to {most}")
+
+
+def sample(
+    logits: Tensor,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Draw from ``softmax(logits / temperature)``, restricted to the ``top_k`` likeliest.
+
+    Args:
+        logits: (…, V).
+        temperature: below 1 sharper, above 1 flatter; 0 takes the likeliest.
+        top_k: how many of the likeliest remain, 1 … V; by default all. Ties at the border all stay.
+        generator: source of chance; by default PyTorch's own.
+
+    Returns:
+        Indices, (…).
+
+    Raises:
+        ValueError: a negative temperature, top_k outside 1 … V.
+    """
+    V = logits.shape[-1]
+    if not 0 <= temperature < float("inf"):
+        raise ValueError(f"temperature: expected a number of at least 0, got {temperature!r}")
+    if top_k is not None and (isinstance(top_k, bool) or not 1 <= top_k <= V):
+        raise ValueError(f"top_k: expected a whole number from 1 to {V}, got {top_k!r}")
+    if temperature == 0:
+        return logits.argmax(-1)
+    if top_k is not None:
+        border = logits.topk(top_k).values[..., -1:]  # the smallest that stays
+        logits = logits.masked_fill(logits < border, -torch.inf)
+    chances = F.softmax(logits / temperature, dim=-1)
+    drawn = torch.multinomial(chances.reshape(-1, V), 1, generator=generator)
+    return drawn.reshape(logits.shape[:-1])
+
+
+def _check_cache(cache: Cache, new: Tensor) -> None:
+    B, H, _, d = new.shape
+    for name, old in zip(("keys", "values"), cache, strict=True):
+        fits = old.ndim == 4 and (*old.shape[:2], old.shape[3]) == (B, H, d)
+        if not fits or old.dtype != new.dtype or old.device != new.device:
+            raise ValueError(
+                f"cache: expected {name} of shape {(B, H, 'S', d)}, {new.dtype} on {new.device}, "
+                f"got {tuple(old.shape)}, {old.dtype} on {old.device}"
+            )

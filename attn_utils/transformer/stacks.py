@@ -1,0 +1,138 @@
+"""Stacks of transformer blocks: the encoder and the decoder of the paper, pre-norm or post-norm.
+
+Shapes: B batch, T tokens, H heads, D = dim.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from attn_utils.core.arguments import check_sizes
+
+from .blocks import DecoderBlock, EncoderBlock
+
+__all__ = ["TransformerDecoder", "TransformerEncoder"]
+
+
+class TransformerEncoder(nn.Module):
+    """A stack of encoder blocks; after pre-norm blocks one last norm.
+
+    Positions are not its business: add them to the input.
+
+    Args:
+        dim: D.
+        num_heads: H, a divisor of D.
+        depth: number of blocks.
+        hidden: inner width of the feed-forward networks; by default 4 D.
+        norm_first: pre-norm or post-norm.
+        dropout: as in :class:`EncoderBlock`.
+
+    Raises:
+        ValueError: sizes that do not fit, dropout outside [0, 1].
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        depth: int,
+        hidden: int | None = None,
+        *,
+        norm_first: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_sizes(depth=depth)
+        self.blocks = nn.ModuleList(
+            EncoderBlock(dim, num_heads, hidden, norm_first=norm_first, dropout=dropout)
+            for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(dim) if norm_first else nn.Identity()
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        valid_lens: Tensor | None = None,
+        mask: Tensor | None = None,
+        is_causal: bool = False,
+        return_weights: bool = False,
+    ) -> Tensor | tuple[Tensor, list[Tensor]]:
+        """Pass x (B, T, D) through all blocks; arguments as in :meth:`EncoderBlock.forward`.
+
+        Returns:
+            (B, T, D), or that and each block's weights (B, H, T, T).
+        """
+        kept = []
+        for block in self.blocks:
+            result = block(
+                x, valid_lens=valid_lens, mask=mask, is_causal=is_causal,
+                return_weights=return_weights,
+            )  # fmt: skip
+            if return_weights:
+                x, weights = result
+                kept.append(weights)
+            else:
+                x = result
+        x = self.norm(x)
+        return (x, kept) if return_weights else x
+
+
+class TransformerDecoder(nn.Module):
+    """A stack of decoder blocks that read a memory; after pre-norm blocks one last norm.
+
+    Args:
+        dim: D, width of the tokens and of the memory.
+        num_heads: H, a divisor of D.
+        depth: number of blocks.
+        hidden: inner width of the feed-forward networks; by default 4 D.
+        norm_first: pre-norm or post-norm.
+        dropout: as in :class:`EncoderBlock`.
+
+    Raises:
+        ValueError: sizes that do not fit, dropout outside [0, 1].
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        depth: int,
+        hidden: int | None = None,
+        *,
+        norm_first: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_sizes(depth=depth)
+        self.blocks = nn.ModuleList(
+            DecoderBlock(dim, num_heads, hidden, norm_first=norm_first, dropout=dropout)
+            for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(dim) if norm_first else nn.Identity()
+
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor,
+        *,
+        memory_valid_lens: Tensor | None = None,
+        return_weights: bool = False,
+    ) -> Tensor | tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Pass x (B, T, D) through all blocks, each causal, each reading ``memory`` (B, S, D).
+
+        Returns:
+            (B, T, D), or that and each block's pair of weights, (B, H, T, T) and (B, H, T, S).
+        """
+        kept = []
+        for block in self.blocks:
+            result = block(
+                x, memory, memory_valid_lens=memory_valid_lens, return_weights=return_weights
+            )
+            if return_weights:
+                x, weights = result
+                kept.append(weights)
+            else:
+                x = result
+        x = self.norm(x)
+        return (x, kept) if return_weights else x

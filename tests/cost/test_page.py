@@ -1,0 +1,182 @@
+"""The cost calculator in the rendered page: numbers, keys, pointer, goals, links, export."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page
+
+from attn_utils.widgets import CostCalculator
+from tests.driving import settle
+from tests.pages import Watch
+
+PATH = "book/14-cost-of-attention.html"
+
+
+def calculator(page: Page) -> Locator:
+    return page.locator(".aw-cost-calculator").first
+
+
+def numbers(page: Page) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    settle(page)
+    return {k: np.array(v) for k, v in calculator(page).evaluate("e => e.numbers()").items()}
+
+
+def opened(watch: Watch, **controls: Any) -> Page:
+    """Open the page in a state, by its link."""
+    query = "&".join(f"{name}={quote(json.dumps(value))}" for name, value in controls.items())
+    return watch.open(f"{PATH}#cost-calculator?{query}" if controls else PATH)
+
+
+def agree(found: dict[str, Any], **controls: Any) -> None:
+    expected = CostCalculator(**controls).reference()
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value.numpy(), rtol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("controls", [
+    {},
+    {"n": 1_048_576, "width": 16384, "num_heads": 128, "batch": 256, "memory": 192},
+    {"n": 77, "width": 3000, "num_heads": 7, "batch": 1023, "memory": 3, "is_causal": True,
+     "precision": "bfloat16", "kernel": "fused"},
+])  # fmt: skip
+def test_numbers_equal_the_formulas(watch: Watch, controls: dict[str, Any]) -> None:
+    agree(numbers(opened(watch, **controls)), **controls)
+    assert watch.bad == []
+
+
+def test_typing_choosing_and_arrow_keys(watch: Watch) -> None:
+    page = watch.open(PATH)
+    field = calculator(page).get_by_label("tokens n")
+    field.fill("3000")
+    calculator(page).get_by_label("width D").select_option("1024")
+    calculator(page).get_by_label("causal").press("Space")
+    agree(numbers(page), n=3000, width=1024, is_causal=True)
+    marker = calculator(page).get_by_role("slider", name="on the curves of memory")
+    marker.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowLeft")
+    settle(page)
+    n = int(field.input_value())
+    assert n == round(3030 / 1.01**10)
+    page.wait_for_timeout(400)  # spoken values follow once things rest
+    assert f"{n:,} tokens: explicit" in (marker.get_attribute("aria-valuetext") or "")
+    field.fill("7")  # too few: nothing happens until the field is left, then the least there is
+    agree(numbers(page), n=n, width=1024, is_causal=True)
+    field.press("Tab")
+    assert field.input_value() == "16"
+    field.fill("")
+    field.press("Tab")
+    assert field.input_value() == "16"
+    assert watch.bad == []
+
+
+def test_dragging_the_number_of_tokens(watch: Watch) -> None:
+    page = watch.open(PATH)
+    page.wait_for_load_state("networkidle")  # nothing moves the page any more
+    marker = calculator(page).get_by_role("slider", name="on the curves of operations")
+    marker.scroll_into_view_if_needed()
+    area = marker.bounding_box()
+    assert area
+    x, y = area["x"] + area["width"] / 2, area["y"] + area["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 80, y, steps=4)
+    page.mouse.up()
+    settle(page)
+    assert "n=" in page.evaluate("() => location.hash")
+    assert int(calculator(page).get_by_label("tokens n").input_value()) > 2000
+
+
+GOALS = {
+    "as much as the four projections": {"n": 1530},
+    "explicit: find the largest n": {"n": 16_200, "memory": 24},
+    "The same with fused": {"n": 130_000, "memory": 24, "batch": 16, "kernel": "fused"},
+    "at least 40 %": {"n": 4000},
+}
+
+
+@pytest.mark.parametrize("goal", GOALS)
+def test_goals_check_themselves(watch: Watch, goal: str) -> None:
+    page = opened(watch, **GOALS[goal])
+    settle(page)
+    reached = calculator(page).locator(".aw-reached").all_inner_texts()
+    assert any(goal in text for text in reached), reached
+
+
+def test_no_goal_is_reached_by_a_near_miss(watch: Watch) -> None:
+    for controls in ({}, {"n": 1600}, {"n": 17_000, "memory": 24}):
+        page = opened(watch, **controls)
+        settle(page)
+        reached = calculator(page).locator(".aw-reached").all_inner_texts()
+        assert [text for text in reached if "40 %" not in text] == []
+        page.goto("about:blank")
+
+
+@pytest.mark.parametrize("fragment", [
+    "n=3&width=0.5&precision=%22int8%22&is_causal=1", "n=%22many%22&foo=1&kernel=%7B",
+])  # fmt: skip
+def test_a_wrong_link_changes_nothing(watch: Watch, fragment: str) -> None:
+    page = watch.open(f"{PATH}#cost-calculator?{fragment}")
+    agree(numbers(page))
+    assert watch.bad == []
+
+
+def test_a_link_to_half_a_token_means_a_whole_one(watch: Watch) -> None:
+    page = opened(watch, n=100.5)
+    agree(numbers(page), n=101)
+    assert calculator(page).get_by_label("tokens n").input_value() == "101"
+
+
+def test_link_python_and_reset(watch: Watch) -> None:
+    page = watch.open(PATH)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    start = numbers(page)
+    calculator(page).get_by_label("attention").select_option("fused")
+    calculator(page).get_by_label("device memory").select_option("80")
+    expected = numbers(page)
+    calculator(page).get_by_role("button", name="Copy as Python").click()
+    source = page.evaluate("() => navigator.clipboard.readText()")
+    space: dict[str, Any] = {}
+    exec(source.replace("\nCostCalculator(", "\nwidget = CostCalculator("), space)
+    np.testing.assert_allclose(expected["crossings"], space["widget"].crossings, rtol=1e-6)
+    link = page.evaluate("() => location.href")
+    page.goto("about:blank")
+    page.goto(link)
+    page.wait_for_selector("html[data-live-host=ready]")
+    for name, value in numbers(page).items():
+        np.testing.assert_allclose(value, expected[name])
+    page.goto("about:blank")
+    watch.open(PATH)
+    calculator(page).get_by_label("tokens n").fill("9000")
+    calculator(page).get_by_role("button", name="Reset").click()
+    for name, value in numbers(page).items():
+        np.testing.assert_allclose(value, start[name])
+
+
+def test_saved_picture_shows_both_curves(watch: Watch) -> None:
+    page = watch.open(PATH)
+    with page.expect_download() as download:
+        calculator(page).get_by_role("button", name="Save picture").click()
+    from matplotlib.image import imread
+
+    picture = imread(download.value.path())[..., :3]
+    middle = picture.shape[1] // 2
+    for half in (picture[:, :middle], picture[:, middle:]):
+        blue = (half[..., 2] > 0.55) & (half[..., 0] < 0.3)
+        orange = (half[..., 0] > 0.6) & (half[..., 2] < 0.2)
+        assert blue.sum() > 500
+        assert orange.sum() > 500
+
+
+def test_everywhere_without_sideways_scrolling(watch_everywhere: Watch) -> None:
+    page = opened(watch_everywhere, n=1_048_576, width=16384, batch=256, memory=1)
+    settle(page)
+    assert calculator(page).evaluate("e => e.scrollWidth - e.clientWidth") <= 1
+    assert "does not fit" in calculator(page).locator(".aw-memory").inner_text()
+    assert watch_everywhere.bad == []

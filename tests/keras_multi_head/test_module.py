@@ -1,0 +1,778 @@
+"""Keras's multi-head attention: Keras's own layer, einsum, properties, bad input.
+
+Keras's layer in float64 computes in float64 only where it returns scores; its fused path casts to
+float32. So the former is compared at 1e-10, the latter at 1e-5.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib.util
+import io
+import itertools
+import math
+import os
+import tempfile
+from unittest import mock
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attn_utils.core.masks import causal_mask
+from attn_utils.keras_multi_head import KerasMultiHeadAttention
+from attn_utils.multi_head import MultiHeadAttention
+from tests.contracts import CONTRACT, Attention
+
+pytestmark = [  # of Keras, not of ours
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:You are using a softmax over axis"),
+]
+
+DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
+ROW_SUM = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 2e-3}
+# B == H, B == T, T == S and all of them different: a wrong axis shows in one of them.
+SIZES = [(2, 2, 3, 5), (3, 3, 3, 3), (4, 2, 4, 6), (1, 4, 7, 2), (2, 3, 1, 1), (3, 1, 5, 3)]
+
+
+@functools.cache
+def keras():
+    """Keras on its torch backend; its settings file goes to a folder that is thrown away."""
+    if importlib.util.find_spec("keras") is None:
+        pytest.skip("Keras is not installed")
+    with tempfile.TemporaryDirectory() as home:
+        settings = {"KERAS_BACKEND": "torch", "KERAS_HOME": home, "KERAS_TORCH_DEVICE": "cpu"}
+        with mock.patch.dict(os.environ, settings):
+            return importlib.import_module("keras")
+
+
+def make(*args, seed=0, dtype=torch.float64, **options):
+    torch.manual_seed(seed)
+    module = KerasMultiHeadAttention(*args, **options).to(dtype).eval()
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_()  # a bias of 0 would hide that it is missing
+    return module
+
+
+def draw(*shape, seed=1, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def random_mask(*shape, seed=2, alive=False):
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.rand(*shape, generator=generator) < 0.5
+    if alive:
+        mask[..., 0] |= ~mask.any(-1)
+    return mask
+
+
+def close(a, b, atol=1e-10):
+    torch.testing.assert_close(a, b, rtol=0, atol=atol)
+
+
+def by_einsum(module, query, value, key=None, mask=None):
+    """Keras's three parts in Keras's letters."""
+    key = value if key is None else key
+    biases = [getattr(module, f"{x}_bias") for x in ("query", "key", "value", "output")]
+    q, k, v = (
+        torch.einsum("abc,cde->abde", x, kernel) + (0 if bias is None else bias)
+        for x, kernel, bias in zip(
+            (query, key, value),
+            (module.query_kernel, module.key_kernel, module.value_kernel),
+            biases[:3],
+            strict=True,
+        )
+    )
+    scores = torch.einsum("aecd,abcd->acbe", k, q / math.sqrt(module.key_dim))
+    exponentials = scores.exp() * (1 if mask is None else mask)
+    weights = exponentials / exponentials.sum(-1, keepdim=True).clamp_min(1e-300)
+    heads = torch.einsum("acbe,aecd->abcd", weights, v)
+    output = torch.tensordot(heads, module.output_kernel, 2)
+    return output + (0 if biases[3] is None else biases[3]), weights
+
+
+# --- the contract of every attention ------------------------------------------------------------
+
+
+def attend(module, q, k, v, mask, return_weights):
+    return module(q, v, k, mask, return_attention_scores=return_weights)
+
+
+def three_widths():
+    return KerasMultiHeadAttention(
+        2, 3, 5, output_shape=(2, 4), query_size=6, value_size=4, key_size=5
+    )
+
+
+def without_bias():
+    return KerasMultiHeadAttention(3, 4, use_bias=False, query_size=8, value_size=8)
+
+
+ATTENTIONS = [
+    Attention("as Keras", without_bias, attend, (8, 8, 8), heads=3),
+    Attention("three widths", three_widths, attend, (6, 5, 4), heads=2,
+              nothing=lambda module: module.output_bias),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("attention", ATTENTIONS, ids=str)
+def test_contract(attention, check):
+    check(attention)
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "count"),
+    [
+        ((2, 2), {"query_size": 16, "value_size": 16}, 284),
+        ((8, 8), {"query_size": 64, "value_size": 64}, 16_640),
+        ((12, 64), {"query_size": 768, "value_size": 768}, 2_362_368),
+        ((2, 3, 5), {"query_size": 16, "value_size": 12, "key_size": 10, "output_shape": 7}, 375),
+    ],
+)
+def test_number_of_parameters(args, options, count):
+    module = KerasMultiHeadAttention(*args, **options)
+    assert sum(p.numel() for p in module.parameters()) == count
+    H, K, V = args[0], args[1], args[-1]
+    Dq, Dv = options["query_size"], options["value_size"]
+    Dk, O = options.get("key_size", Dv), options.get("output_shape", Dq)  # noqa: E741
+    assert count == H * K * (Dq + Dk + 2) + H * V * (Dv + 1) + H * V * O + O
+    bare = KerasMultiHeadAttention(*args, use_bias=False, **options)
+    assert sum(p.numel() for p in bare.parameters()) == count - 2 * H * K - H * V - O
+    layer = keras().layers.MultiHeadAttention(*args, output_shape=options.get("output_shape"))
+    layer.build((None, 9, Dq), (None, 4, Dv), (None, 4, Dk))
+    assert layer.count_params() == count
+
+
+def test_shapes_of_the_book():
+    module = make(2, 2, query_size=16, value_size=16, dtype=torch.float32)
+    query, value = draw(3, 9, 16, dtype=torch.float32), draw(3, 4, 16, dtype=torch.float32)
+    output, scores = module(query, value, return_attention_scores=True)
+    assert output.shape == (3, 9, 16)
+    assert scores.shape == (3, 2, 9, 4)
+    for causal in (False, True):
+        assert module(query, value, use_causal_mask=causal).shape == (3, 9, 16)
+
+
+def test_parameters_have_the_names_and_shapes_of_keras():
+    module = KerasMultiHeadAttention(
+        2, 3, 5, query_size=16, value_size=12, key_size=10, output_shape=7
+    )
+    shapes = {name: tuple(p.shape) for name, p in module.state_dict().items()}
+    assert shapes == {
+        "query_kernel": (16, 2, 3), "query_bias": (2, 3), "key_kernel": (10, 2, 3),
+        "key_bias": (2, 3), "value_kernel": (12, 2, 5), "value_bias": (2, 5),
+        "output_kernel": (2, 5, 7), "output_bias": (7,),
+    }  # fmt: skip
+    bare = KerasMultiHeadAttention(2, 3, use_bias=False, query_size=16, value_size=12)
+    assert set(bare.state_dict()) == {f"{x}_kernel" for x in ("query", "key", "value", "output")}
+    assert bare.output_bias is None
+
+
+def test_identity_oracle():
+    module = make(1, 8, use_bias=False, query_size=8, value_size=8, output_shape=8)
+    eye = torch.eye(8, dtype=torch.float64)
+    with torch.no_grad():
+        for kernel in (module.query_kernel, module.key_kernel, module.value_kernel):
+            kernel.copy_(eye[:, None])
+        module.output_kernel.copy_(eye[None])
+    output, scores = module(eye[None], eye[None], return_attention_scores=True)
+    want = torch.full((8, 8), 0.11870677, dtype=torch.float64).fill_diagonal_(0.16905258)
+    close(scores[0, 0], want, 1e-8)
+    close(output[0], want, 1e-8)
+
+
+def test_initialisation_is_glorot_with_the_fans_of_keras():
+    args, options = (4, 30, 50), {"output_shape": (20, 10)}
+    module = KerasMultiHeadAttention(*args, query_size=80, value_size=70, key_size=60, **options)
+    fans = {"query": 80 + 120, "key": 60 + 120, "value": 70 + 200, "output": 200 + 200}
+    for part, fan in fans.items():
+        bound = math.sqrt(6 / fan)
+        kernel = getattr(module, f"{part}_kernel")
+        assert 0.99 * bound < kernel.abs().max() <= bound
+        assert kernel.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
+        assert abs(kernel.mean().item()) < 0.05 * bound
+        assert getattr(module, f"{part}_bias").count_nonzero() == 0
+    if "input_axes" not in keras().initializers.GlorotUniform().get_config():
+        return  # Keras up to 3.12 took the kernels for those of convolutions: other bounds
+    layer = keras().layers.MultiHeadAttention(*args, **options)
+    layer.build((None, 9, 80), (None, 4, 70), (None, 4, 60))
+    for kernel, fan in zip(layer.get_weights()[::2], fans.values(), strict=True):
+        bound = math.sqrt(6 / fan)
+        assert 0.99 * bound < abs(kernel).max() <= bound * (1 + 1e-6)
+
+
+# --- Keras's layer ------------------------------------------------------------------------------
+
+CONFIGS = {
+    "plain": {"options": {}, "sizes": (16, 16, None)},
+    "no bias": {"options": {"use_bias": False}, "sizes": (16, 16, None)},
+    "value_dim": {"options": {"value_dim": 5}, "sizes": (16, 16, None)},
+    "narrow value_dim": {"options": {"value_dim": 1}, "sizes": (16, 12, None)},
+    "int output_shape": {"options": {"output_shape": 7}, "sizes": (16, 12, None)},
+    "tuple output_shape": {"options": {"output_shape": (2, 7)}, "sizes": (16, 12, None)},
+    "list output_shape": {"options": {"output_shape": [3, 1, 2]}, "sizes": (16, 12, None)},
+    "separate key": {"options": {}, "sizes": (16, 16, 16)},
+    "three widths": {"options": {"value_dim": 5, "output_shape": 7}, "sizes": (16, 12, 10)},
+    "three widths, no bias": {
+        "options": {"value_dim": 5, "output_shape": (7, 2), "use_bias": False},
+        "sizes": (16, 12, 10),
+    },
+}
+
+
+def keras_pair(name, heads=2, key_dim=3, dtype="float64"):
+    """Keras's layer with random weights, and ours with a copy."""
+    options, (Dq, Dv, Dk) = CONFIGS[name]["options"], CONFIGS[name]["sizes"]
+    layer = keras().layers.MultiHeadAttention(heads, key_dim, dtype=dtype, **options)
+    layer.build((None, None, Dq), (None, None, Dv), (None, None, Dk or Dv))
+    weights = [draw(*w.shape, seed=i).numpy() for i, w in enumerate(layer.get_weights())]
+    layer.set_weights([0.5 * w for w in weights])
+    return layer, KerasMultiHeadAttention.from_keras(layer).eval()
+
+
+def inputs(name, B, T, S, dtype=torch.float64):
+    Dq, Dv, Dk = CONFIGS[name]["sizes"]
+    key = None if Dk is None else draw(B, S, Dk, seed=3, dtype=dtype)
+    return draw(B, T, Dq, dtype=dtype), draw(B, S, Dv, seed=2, dtype=dtype), key
+
+
+def agrees(layer, ours, args, **options):
+    with torch.no_grad():
+        want, want_scores = layer(*args, return_attention_scores=True, **options)
+        output, scores = ours(*args, return_attention_scores=True, **options)
+        close(output, want)
+        close(scores, want_scores)
+        close(ours(*args, **options), want)
+        close(ours(*args, **options), layer(*args, **options), 1e-5)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(("T", "S"), [(4, 4), (4, 9), (9, 4)])
+def test_agrees_with_keras(name, T, S):
+    layer, ours = keras_pair(name)
+    args = inputs(name, 3, T, S)
+    mask = random_mask(3, T, S, alive=True)
+    mask[..., 0] = True  # so that together with the causal mask no row is dead
+    for options in (
+        {}, {"use_causal_mask": True}, {"attention_mask": mask},
+        {"use_causal_mask": True, "attention_mask": mask},
+    ):  # fmt: skip
+        agrees(layer, ours, args, **options)
+
+
+def test_self_attention_agrees_with_keras():
+    layer, ours = keras_pair("plain", heads=4, key_dim=4)
+    x = draw(2, 6, 16)
+    agrees(layer, ours, (x, x))
+    agrees(layer, ours, (x, x, x), use_causal_mask=True)
+
+
+@pytest.mark.parametrize(("B", "H", "T", "S"), SIZES)
+def test_masks_of_every_shape_agree_with_keras(B, H, T, S):
+    layer, ours = keras_pair("value_dim", heads=H)
+    args = inputs("value_dim", B, T, S)
+    for shape in [*itertools.product((1, B), (1, T), (S,)),
+                  *itertools.product((1, B), (1, H), (1, T), (S,))]:  # fmt: skip
+        mask = random_mask(*shape, alive=True)
+        full = mask.unsqueeze(1) if mask.ndim == 3 else mask
+        with torch.no_grad():
+            want = layer(*args, attention_mask=full.expand(B, H, T, S).contiguous(),
+                         return_attention_scores=True)  # fmt: skip
+            got = ours(*args, attention_mask=mask, return_attention_scores=True)
+            close(got[0], want[0])
+            close(got[1], want[1])
+            close(ours(*args, attention_mask=mask), want[0])
+
+
+def test_gradients_agree_with_keras():
+    layer, ours = keras_pair("three widths")
+    args = [x.requires_grad_() for x in inputs("three widths", 2, 4, 6)]
+    want, want_scores = layer(*args, return_attention_scores=True)
+    output, scores = ours(*args, return_attention_scores=True)
+    wanted = torch.autograd.grad(want.sin().sum() + want_scores.square().sum(), args)
+    got = torch.autograd.grad(output.sin().sum() + scores.square().sum(), args)
+    for a, b in zip(got, wanted, strict=True):
+        close(a, b)
+
+
+def test_in_single_precision():
+    layer, ours = keras_pair("three widths", dtype="float32")
+    args = inputs("three widths", 2, 4, 6, dtype=torch.float32)
+    assert ours.query_kernel.dtype == torch.float32
+    with torch.no_grad():
+        close(ours(*args), layer(*args), 1e-5)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_weights_go_both_ways(name):
+    layer, ours = keras_pair(name)
+    ours.reset_parameters()
+    with torch.no_grad():
+        for parameter in ours.parameters():
+            parameter.add_(0.1)
+    before = [p.clone() for p in ours.parameters()]
+    ours.to_keras(layer)
+    args = inputs(name, 2, 4, 5)
+    agrees(layer, ours, args)
+    back = KerasMultiHeadAttention.from_keras(layer)
+    for one, other in zip(back.parameters(), ours.parameters(), strict=True):
+        assert torch.equal(one, other)
+    layer.set_weights([0 * w for w in layer.get_weights()])  # no memory is shared
+    for one, other in zip(before, ours.parameters(), strict=True):
+        assert torch.equal(one, other)
+    for one, other in zip(before, back.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_from_keras_takes_sizes_and_dropout():
+    layer = keras().layers.MultiHeadAttention(2, 3, 5, dropout=0.25, output_shape=(7, 2))
+    layer.build((None, 9, 16), (None, 4, 12), (None, 4, 10))
+    ours = KerasMultiHeadAttention.from_keras(layer)
+    assert (ours.num_heads, ours.key_dim, ours.value_dim, ours.dropout) == (2, 3, 5, 0.25)
+    assert ours.output_shape == (7, 2)
+    assert ours.use_bias
+
+
+def test_layers_that_cannot_be_copied():
+    layers = keras().layers
+    convert = KerasMultiHeadAttention.from_keras
+    with pytest.raises(ValueError, match=r"layer: expected .*MultiHeadAttention, got De"):
+        convert(layers.Dense(3))
+    with pytest.raises(ValueError, match=r"layer: expected .*MultiHeadAttention, got Mu"):
+        convert(MultiHeadAttention(8, 2))
+    with pytest.raises(ValueError, match=r"layer: expected a built layer"):
+        convert(layers.MultiHeadAttention(2, 3))
+    layer = layers.MultiHeadAttention(2, 3, attention_axes=(2,))
+    layer.build((None, 5, 6, 8), (None, 5, 6, 8))
+    with pytest.raises(ValueError, match=r"layer: expected attention_axes=\(1,\), got \(2,\)"):
+        convert(layer)
+    layer, _ = keras_pair("plain")
+    other = make(2, 4, query_size=16, value_size=16)
+    before = layer.get_weights()
+    with pytest.raises(ValueError, match=r"layer: expected weights of shapes \[\(16, 2, 4\)"):
+        other.to_keras(layer)
+    with pytest.raises(ValueError, match=r"layer: expected weights of shapes"):
+        make(2, 3, use_bias=False, query_size=16, value_size=16).to_keras(layer)
+    assert all((a == b).all() for a, b in zip(before, layer.get_weights(), strict=True))
+
+
+def test_a_dead_row_is_zero_here_and_two_things_in_keras():
+    """Pitfall 22: with scores Keras answers 0, without it averages what is masked."""
+    layer, ours = keras_pair("no bias")
+    query, value, _ = inputs("no bias", 2, 3, 4)
+    mask = torch.ones(2, 3, 4, dtype=torch.bool)
+    mask[0, 1] = False
+    with torch.no_grad():
+        output, scores = ours(query, value, attention_mask=mask, return_attention_scores=True)
+        assert scores[0, :, 1].count_nonzero() == 0
+        assert output[0, 1].count_nonzero() == 0
+        fused = ours(query, value, attention_mask=mask)
+        assert fused[0, 1].count_nonzero() == 0
+        close(fused, output)
+        theirs = layer(query, value, attention_mask=mask)
+        mean = by_einsum(ours, query, value.mean(1, keepdim=True))[0]
+        close(theirs[0, 1], mean[0, 1], 1e-5)
+
+
+# --- einsum -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("B", "H", "T", "S"), SIZES)
+@pytest.mark.parametrize("use_bias", [False, True])
+def test_agrees_with_einsum(B, H, T, S, use_bias):
+    module = make(H, 3, 5, 0.0, use_bias, (2, 3), query_size=7, value_size=6, key_size=4)
+    query, value, key = draw(B, T, 7), draw(B, S, 6, seed=2), draw(B, S, 4, seed=3)
+    mask = random_mask(B, H, T, S)  # dead rows too
+    for given_mask in (None, mask):
+        want, want_scores = by_einsum(module, query, value, key, given_mask)
+        options = {"attention_mask": given_mask}
+        output, scores = module(query, value, key, return_attention_scores=True, **options)
+        close(output, want)
+        close(scores, want_scores)
+        close(module(query, value, key, **options), want)
+
+
+def test_is_multi_head_attention_with_other_names():
+    ours = make(3, 4, query_size=12, value_size=6, key_size=5)
+    same = MultiHeadAttention(12, 3, key_size=5, value_size=6, bias=True).double()
+    with torch.no_grad():
+        for layer, part in zip((same.W_q, same.W_k, same.W_v), ("query", "key", "value"),
+                               strict=True):  # fmt: skip
+            layer.weight.copy_(getattr(ours, f"{part}_kernel").flatten(1).T)
+            layer.bias.copy_(getattr(ours, f"{part}_bias").flatten())
+        same.W_o.weight.copy_(ours.output_kernel.flatten(0, 1).T)
+        same.W_o.bias.copy_(ours.output_bias)
+    query, value, key = draw(2, 3, 12), draw(2, 4, 6, seed=2), draw(2, 4, 5, seed=3)
+    close(ours(query, value, key), same(query, key, value))
+
+
+def test_key_defaults_to_value_and_the_order_is_query_value_key():
+    module = make(2, 3, query_size=8, value_size=8)
+    query, value, key = draw(2, 3, 8), draw(2, 4, 8, seed=2), draw(2, 4, 8, seed=3)
+    assert torch.equal(module(query, value), module(query, value, value))
+    close(module(query, value, key), by_einsum(module, query, value, key)[0])
+    assert not torch.allclose(module(query, value, key), module(query, key, value))
+
+
+# --- dropout ------------------------------------------------------------------------------------
+
+
+def test_dropout_acts_in_training_on_scores_that_are_returned_before_it():
+    module = make(3, 4, dropout=0.5, query_size=12, value_size=12)
+    x = draw(4, 6, 12)
+    assert torch.equal(module(x, x), module(x, x))
+    want = module(x, x, return_attention_scores=True)[1]
+    module.train()
+    close(module(x, x, return_attention_scores=True)[1], want, 1e-12)
+    for scores in (False, True):
+        outputs = [module(x, x, return_attention_scores=scores) for _ in range(2)]
+        first, second = (o[0] if scores else o for o in outputs)
+        assert not torch.allclose(first, second)
+
+
+@pytest.mark.parametrize("scores", [False, True])
+def test_dropout_keeps_the_mean(scores):
+    module = make(2, 2, dropout=0.4, query_size=4, value_size=4).train()
+    x = draw(1, 3, 4)
+    torch.manual_seed(0)
+    many = x.expand(20_000, 3, 4)
+    output = module(many, many, return_attention_scores=scores)
+    output = output[0] if scores else output
+    close(output.mean(0), module.eval()(x, x)[0], 0.05)
+
+
+# --- nothing to attend to, and NaN --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("scores", [False, True])
+@pytest.mark.parametrize("value_dim", [3, 5])
+def test_dead_rows_are_zero_with_finite_gradients(dtype, scores, value_dim):
+    module = make(2, 3, value_dim, query_size=8, value_size=8, dtype=dtype)
+    x = draw(2, 3, 8, dtype=dtype).requires_grad_()
+    mask = torch.ones(2, 3, 3, dtype=torch.bool)
+    mask[0] = False
+    mask[1, :, 2] = False
+    result = module(x, x, attention_mask=mask, return_attention_scores=scores)
+    output = result[0] if scores else result
+    if scores:
+        assert result[1][0].count_nonzero() == 0
+        assert result[1][1, :, :, 2].count_nonzero() == 0
+        sums = result[1][1].double().sum(-1)
+        close(sums, torch.ones_like(sums), ROW_SUM[dtype])
+    assert torch.equal(output[0], module.output_bias.expand(3, 8))
+    assert output.dtype == dtype
+    output.float().square().sum().backward()
+    for tensor in (x, *module.parameters()):
+        assert tensor.grad.isfinite().all()
+    assert x.grad[0].count_nonzero() == 0
+
+
+@pytest.mark.parametrize("scores", [False, True])
+@pytest.mark.parametrize("S", [4, 70])
+def test_nan_is_not_hidden_and_stays_where_it_is(scores, S):
+    module = make(2, 4, query_size=8, value_size=8)
+    query, value = draw(2, 3, 8), draw(2, S, 8, seed=2)
+    query[0, 1] = math.nan
+    result = module(query, value, return_attention_scores=scores)
+    output = result[0] if scores else result
+    assert output[0, 1].isnan().all()
+    assert output[0, [0, 2]].isfinite().all()
+    assert output[1].isfinite().all()
+
+
+# --- properties ---------------------------------------------------------------------------------
+
+
+@st.composite
+def cases(draw_):
+    H = draw_(st.integers(1, 4))
+    B = draw_(st.one_of(st.just(H), st.integers(1, 4)))
+    T = draw_(st.one_of(st.just(B), st.integers(1, 6)))
+    S = draw_(st.one_of(st.just(T), st.integers(1, 6)))
+    K, V = draw_(st.integers(1, 4)), draw_(st.integers(1, 4))
+    shape = draw_(st.sampled_from([None, 3, (2, 3)]))
+    seed = draw_(st.integers(0, 10_000))
+    module = make(
+        H, K, V, 0.0, draw_(st.booleans()), shape, seed=seed,
+        query_size=5, value_size=6, key_size=3,
+    )  # fmt: skip
+    query, value = draw(B, T, 5, seed=seed), draw(B, S, 6, seed=seed + 1)
+    return module, query, value, draw(B, S, 3, seed=seed + 2), seed
+
+
+@settings(deadline=None, max_examples=60)
+@given(cases(), st.booleans(), st.booleans())
+def test_rows_are_distributions_and_both_paths_agree(case, causal, with_mask):
+    module, query, value, key, seed = case
+    B, T, S, H = len(query), query.shape[1], key.shape[1], module.num_heads
+    allowed = torch.ones(B, H, T, S, dtype=torch.bool)
+    mask = random_mask(B, T, S, seed=seed) if with_mask else None
+    if with_mask:
+        allowed = allowed & mask[:, None]
+    if causal:
+        allowed = allowed & causal_mask(T, S)
+    before = [x.clone() for x in (query, value, key)]
+    options = {"attention_mask": mask, "use_causal_mask": causal}
+    output, scores = module(query, value, key, return_attention_scores=True, **options)
+    assert output.shape == (B, T, *module.output_shape)
+    assert scores.shape == (B, H, T, S)
+    assert (scores >= 0).all()
+    assert scores[~allowed].count_nonzero() == 0
+    close(scores.sum(-1), allowed.any(-1).double(), 1e-12)
+    close(module(query, value, key, **options), output)
+    want, want_scores = by_einsum(module, query, value, key, allowed)
+    close(output, want)
+    close(scores, want_scores)
+    assert all(torch.equal(x, y) for x, y in zip((query, value, key), before, strict=True))
+
+
+@settings(deadline=None, max_examples=40)
+@given(cases(), st.randoms(use_true_random=False))
+def test_equivariant_independent_and_masking_is_removing(case, rng):
+    module, query, value, key, _ = case
+    B, T, S = len(query), query.shape[1], key.shape[1]
+    output = module(query, value, key)
+    close(module(query, value, key, torch.ones(B, T, S, dtype=torch.bool)), output)
+    rows, keys = (torch.tensor(rng.sample(range(n), n)) for n in (T, S))
+    close(module(query[:, rows], value, key), output[:, rows])
+    close(module(query, value[:, keys], key[:, keys]), output)
+    for b in range(B):
+        one = slice(b, b + 1)
+        close(module(query[one], value[one], key[one]), output[one])
+    n = rng.randint(1, S)
+    kept = torch.arange(S) < n
+    removed = module(query, value[:, :n], key[:, :n])
+    close(module(query, value, key, kept.expand(B, T, S)), removed)
+
+
+@pytest.mark.parametrize("scores", [False, True])
+def test_the_future_changes_nothing(scores):
+    module = make(3, 4, query_size=12, value_size=12)
+
+    def output(x):
+        result = module(x, x, use_causal_mask=True, return_attention_scores=scores)
+        return result[0] if scores else result
+
+    x = draw(2, 6, 12).requires_grad_()
+    changed = x.detach().clone()
+    changed[:, 4:] = 1e3 * draw(2, 2, 12, seed=9)
+    assert torch.equal(output(x)[:, :4], output(changed)[:, :4])
+    assert not torch.equal(output(x)[:, 4:], output(changed)[:, 4:])
+    output(x)[:, :4].sum().backward()
+    assert x.grad[:, 4:].count_nonzero() == 0
+    assert x.grad[:, :4].count_nonzero() > 0
+
+
+def test_length_one_has_weight_one():
+    module = make(3, 4, query_size=12, value_size=12)
+    x = draw(2, 1, 12)
+    _, scores = module(draw(2, 4, 12), x, return_attention_scores=True)
+    assert torch.equal(scores, torch.ones(2, 3, 4, 1).double())
+
+
+# --- gradients, dtypes, devices, layouts, compilers ---------------------------------------------
+
+
+@pytest.mark.parametrize("scores", [False, True])
+@pytest.mark.parametrize("causal", [False, True])
+def test_gradcheck_with_dead_rows(scores, causal):
+    module = make(2, 2, 3, output_shape=(2, 1), query_size=3, value_size=3, key_size=2)
+    mask = torch.tensor([[True, False, True], [False, False, False]])
+    names = [name for name, _ in module.named_parameters()]
+    options = {
+        "attention_mask": mask, "use_causal_mask": causal, "return_attention_scores": scores
+    }  # fmt: skip
+
+    def function(query, value, key, *parameters):
+        return torch.func.functional_call(
+            module, dict(zip(names, parameters, strict=True)), (query, value, key), options
+        )
+
+    tensors = [draw(2, 2, 3), draw(2, 3, 3, seed=2), draw(2, 3, 2, seed=3)]
+    tensors += [p.detach().clone() for p in module.parameters()]
+    assert torch.autograd.gradcheck(function, [x.requires_grad_() for x in tensors])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dtypes_are_kept_and_close_to_double(dtype):
+    reference = make(4, 4, 6, query_size=16, value_size=16)
+    module = copy.deepcopy(reference).to(dtype)
+    x = draw(2, 5, 16, dtype=dtype)
+    output, scores = module(x, x, use_causal_mask=True, return_attention_scores=True)
+    assert output.dtype == scores.dtype == dtype
+    sums = scores.double().sum(-1)
+    close(sums, torch.ones_like(sums), ROW_SUM[dtype])
+    want = reference(x.double(), x.double(), use_causal_mask=True)
+    tolerance = {torch.float64: 1e-10, torch.float32: 1e-5}.get(dtype, 0.15)
+    close(output.double(), want, tolerance)
+    close(module(x, x, use_causal_mask=True).double(), want, tolerance)
+
+
+def test_inputs_and_weights_of_any_memory_layout():
+    module = make(3, 4, query_size=12, value_size=12)
+    x = draw(2, 5, 12)
+    want = module(x, x)
+    for layout in (
+        x.mT.contiguous().mT, x.transpose(0, 1).contiguous().transpose(0, 1),
+        torch.cat([x, x], -1)[..., :12], x.repeat_interleave(2, 1)[:, ::2],
+    ):  # fmt: skip
+        assert not layout.is_contiguous()
+        close(module(layout, layout), want)
+        close(module(layout, layout, return_attention_scores=True)[0], want)
+    for name, parameter in list(module.named_parameters()):
+        if parameter.ndim == 3:
+            strided = parameter.detach().transpose(0, 2).contiguous().transpose(0, 2)
+            setattr(module, name, torch.nn.Parameter(strided))
+    close(module(x, x), want)
+
+
+def test_meta_device():
+    with torch.device("meta"):
+        module = KerasMultiHeadAttention(3, 4, query_size=12, value_size=6)
+        output, scores = module(
+            torch.empty(2, 5, 12), torch.empty(2, 7, 6), attention_mask=causal_mask(5, 7,
+            device="meta"), return_attention_scores=True,
+        )  # fmt: skip
+    assert {t.device.type for t in (output, scores, *module.parameters())} == {"meta"}
+    assert output.shape == (2, 5, 12)
+    filled = module.to_empty(device="cpu")
+    filled.reset_parameters()
+    assert all(p.isfinite().all() for p in filled.parameters())
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 12), (2, 0, 12), (0, 0, 12)])
+@pytest.mark.parametrize("scores", [False, True])
+def test_no_sequences_and_no_queries(shape, scores):
+    module = make(3, 4, query_size=12, value_size=12, output_shape=(2, 3))
+    result = module(draw(*shape), draw(shape[0], 5, 12), return_attention_scores=scores)
+    output = result[0] if scores else result
+    assert output.shape == (*shape[:2], 2, 3)
+
+
+CALLS = [
+    {},
+    {"return_attention_scores": True},
+    {"use_causal_mask": True},
+    {"attention_mask": random_mask(2, 4, 4), "return_attention_scores": True},
+]
+
+
+@pytest.mark.parametrize("options", CALLS)
+def test_compiles_in_one_graph(options):
+    torch._dynamo.reset()
+    module = make(3, 4, query_size=12, value_size=12)
+    compiled = torch.compile(module, fullgraph=True, backend="eager")
+    x = draw(2, 4, 12)
+    torch.testing.assert_close(compiled(x, x, **options), module(x, x, **options))
+
+
+@pytest.mark.parametrize("options", CALLS)
+def test_exports(options):
+    module = make(3, 4, query_size=12, value_size=12)
+    x, y = draw(2, 4, 12), draw(2, 4, 12, seed=2)
+    program = torch.export.export(module, (x, y), options)
+    torch.testing.assert_close(program.module()(x, y, **options), module(x, y, **options))
+
+
+def test_state_dict_round_trip():
+    module, other = (make(3, 4, query_size=12, value_size=12, seed=s) for s in (0, 5))
+    file = io.BytesIO()
+    torch.save(module.state_dict(), file)
+    file.seek(0)
+    other.load_state_dict(torch.load(file, weights_only=True), strict=True)
+    x = draw(2, 4, 12)
+    assert torch.equal(module(x, x), other(x, x))
+
+
+def test_nothing_is_stored_on_the_module():
+    module = make(3, 4, query_size=12, value_size=12)
+    before = set(vars(module))
+    x = draw(2, 4, 12)
+    _, scores = module(x, x, return_attention_scores=True)
+    assert scores.requires_grad
+    twin = copy.deepcopy(module)
+    assert set(vars(module)) == before
+    assert torch.equal(twin(x, x), module(x, x))
+
+
+def test_the_fused_kernel_runs_unless_scores_are_asked_for(monkeypatch):
+    calls = []
+    real = F.scaled_dot_product_attention
+
+    def spy(*args, **kwargs):
+        calls.append(kwargs)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+    module = make(3, 4, query_size=12, value_size=12)
+    x = draw(2, 4, 12)
+    module(x, x, use_causal_mask=True)
+    assert len(calls) == 1
+    assert calls[0]["is_causal"]  # no triangle is built
+    module(x, x, return_attention_scores=True)
+    assert len(calls) == 1
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "message"),
+    [
+        ((0, 3), {}, r"num_heads: expected a whole number of at least 1, got 0"),
+        ((2, 0), {}, r"key_dim: expected a whole number of at least 1, got 0"),
+        ((2, 3, 0), {}, r"value_dim: expected a whole number of at least 1, got 0"),
+        ((2, 3, 5, 1.5), {}, r"dropout: expected a probability from 0 to 1, got 1.5"),
+        ((2, 3), {"output_shape": 0}, r"output_shape: expected a whole number .* got 0"),
+        ((2, 3), {"output_shape": ()}, r"output_shape: expected a size or a sequence .* got \(\)"),
+        ((2, 3), {"output_shape": (3, -1)}, r"output_shape: expected a whole number .* got -1"),
+        ((2, 3), {"output_shape": 2.5}, r"output_shape: expected a size or a sequence .* got 2.5"),
+        ((2, 3), {"output_shape": "ab"}, r"output_shape: expected a whole number .* got 'a'"),
+        ((2, 3), {"query_size": 0}, r"query_size: expected a whole number of at least 1, got 0"),
+        ((2, 3), {"value_size": 0}, r"value_size: expected a whole number of at least 1, got 0"),
+        ((2, 3), {"key_size": 0}, r"key_size: expected a whole number of at least 1, got 0"),
+    ],
+)
+def test_bad_sizes(args, options, message):
+    with pytest.raises(ValueError, match=message):
+        KerasMultiHeadAttention(*args, **{"query_size": 8, "value_size": 8, **options})
+
+
+Q, V, K = draw(2, 3, 7), draw(2, 5, 6), draw(2, 5, 4)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "mask", "message"),
+    [
+        ((Q[..., :6], V, K), None, r"query: expected a width of 7, got shape \(2, 3, 6\)"),
+        ((Q, V[..., :5], K), None, r"value: expected a width of 6, got shape \(2, 5, 5\)"),
+        ((Q, V, K[..., :3]), None, r"key: expected a width of 4, got shape \(2, 5, 3\)"),
+        ((Q, V), None, r"key: expected a width of 4, got shape \(2, 5, 6\)"),
+        ((Q, K, V), None, r"value: expected a width of 6, got shape \(2, 5, 4\)"),
+        ((Q[0], V[0], K[0]), None, r"query: expected shape \(B, T, Dq\), got \(3, 7\)"),
+        ((Q, V[:1], K), None, r"value: expected the leading axes of query \(2, 3, 7\), got"),
+        ((Q, V, K[:, :4]), None, r"key: expected one for each of value \(2, 5, 6\), got shape"),
+        ((Q, V[:, :0], K[:, :0]), None, r"value: expected at least one, got shape \(2, 0, 6\)"),
+        ((Q, V.float(), K), None, r"value: expected torch.float64 on cpu like query, got torch.fl"),
+        ((Q.long(), V, K), None, r"query: expected floating-point numbers .* got torch.int64"),
+        ((Q, V, K), torch.ones(2, 3, 5), r"attention_mask: expected a boolean .*torch.float32"),
+        ((Q, V, K), torch.ones(5, 3).bool(), r"attention_mask: .* \(2, 2, 3, 5\), got \(5, 3\)"),
+        ((Q, V, K), torch.ones(2, 5).bool(), r"attention_mask: .*attention_mask.unsqueeze\(1\)"),
+    ],
+)
+@pytest.mark.parametrize("scores", [False, True])
+def test_bad_input(tensors, mask, message, scores):
+    module = make(2, 3, query_size=7, value_size=6, key_size=4)
+    with pytest.raises(ValueError, match=message):
+        module(*tensors, attention_mask=mask, return_attention_scores=scores)

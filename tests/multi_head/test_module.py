@@ -1,0 +1,769 @@
+"""Multi-head attention: PyTorch's own module, a loop over small heads, properties, bad input."""
+
+from __future__ import annotations
+
+import copy
+import io
+import itertools
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from attn_utils.core.masks import causal_mask, length_mask
+from attn_utils.multi_head import MultiHeadAttention
+from tests.contracts import CONTRACT, Attention
+
+DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
+ROW_SUM = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 2e-3}
+AGREES = {torch.float64: 1e-10, torch.float32: 1e-6}
+# B == H, B == T, T == S and all of them different: a wrong axis shows in one of them.
+SIZES = [(2, 2, 3, 5), (3, 3, 3, 3), (4, 2, 4, 6), (1, 4, 7, 2), (2, 3, 1, 1), (3, 1, 5, 3)]
+
+
+def make(dim=12, heads=3, *, seed=0, dtype=torch.float64, **options):
+    torch.manual_seed(seed)
+    module = MultiHeadAttention(dim, heads, **options).to(dtype).eval()
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_()  # a bias of 0 would hide that it is missing
+    return module
+
+
+def draw(*shape, seed=1, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def random_mask(*shape, seed=2):
+    """Allow about half; each row keeps an entry, so that PyTorch's module has no NaN."""
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.rand(*shape, generator=generator) < 0.5
+    mask[..., 0] |= ~mask.any(-1)
+    return mask
+
+
+def one_head_at_a_time(module, q, k, v, mask=None):
+    """The definition: a small attention for each head, with its rows of the matrices."""
+    H, d = module.num_heads, module.embed_dim // module.num_heads
+    B, T, S = q.shape[0], q.shape[1], k.shape[1]
+    allowed = torch.ones(B, H, T, S, dtype=torch.bool) if mask is None else mask.expand(B, H, T, S)
+    heads, weights = [], []
+    for h in range(H):
+        rows = slice(h * d, (h + 1) * d)
+
+        def small(layer, x, rows=rows):
+            return F.linear(x, layer.weight[rows], None if layer.bias is None else layer.bias[rows])
+
+        scores = small(module.W_q, q) @ small(module.W_k, k).mT / math.sqrt(d)
+        exponentials = scores.exp() * allowed[:, h]
+        w = exponentials / exponentials.sum(-1, keepdim=True).clamp_min(1e-300)
+        heads.append(w @ small(module.W_v, v))
+        weights.append(w)
+    return module.W_o(torch.cat(heads, -1)), torch.stack(weights, 1)
+
+
+def close(a, b, atol=1e-10):
+    torch.testing.assert_close(a, b, rtol=0, atol=atol)
+
+
+# --- the contract of every attention ------------------------------------------------------------
+
+
+def attend(module, q, k, v, mask, return_weights):
+    return module(q, k, v, mask=mask, return_weights=return_weights)
+
+
+def to_itself(module, q, k, v, mask, return_weights):
+    return module(q, mask=mask, return_weights=return_weights)
+
+
+def three_widths():
+    return MultiHeadAttention(8, 2, query_size=6, key_size=5, value_size=4, bias=True)
+
+
+ATTENTIONS = [
+    Attention("multi-head", lambda: MultiHeadAttention(8, 2), attend, (8, 8, 8), heads=2),
+    Attention("three widths", three_widths, attend, (6, 5, 4), heads=2,
+              nothing=lambda module: module.W_o.bias),
+    Attention("four heads", lambda: MultiHeadAttention(8, 4), attend, (8, 8, 8), heads=4),
+    Attention("one head", lambda: MultiHeadAttention(8, 1), attend, (8, 8, 8), heads=1),
+    Attention("self-attention", lambda: MultiHeadAttention(8, 2), to_itself, (8, 8, 8), heads=2,
+              from_one=True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("attention", ATTENTIONS, ids=str)
+def test_contract(attention, check):
+    check(attention)
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+
+def test_shapes_of_the_book():
+    module = make(128, 8, dtype=torch.float32)
+    output, weights = module(draw(2, 10, 128, dtype=torch.float32), return_weights=True)
+    assert output.shape == (2, 10, 128)
+    assert weights.shape == (2, 8, 10, 10)
+    module = make(100, 5, dropout=0.2, dtype=torch.float32).train()
+    x = draw(2, 4, 100, dtype=torch.float32)
+    assert module(x, valid_lens=torch.tensor([3, 2])).shape == (2, 4, 100)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_number_of_parameters(bias):
+    module = MultiHeadAttention(12, 3, query_size=7, key_size=5, value_size=4, bias=bias)
+    assert sum(p.numel() for p in module.parameters()) == 12 * (7 + 5 + 4 + 12) + bias * 4 * 12
+    names = {"W_q.weight", "W_k.weight", "W_v.weight", "W_o.weight"}
+    if bias:
+        names |= {"W_q.bias", "W_k.bias", "W_v.bias", "W_o.bias"}
+    assert set(module.state_dict()) == names
+
+
+def test_two_heads_by_hand():
+    """Identity projections: head 1 sees the first half of the vectors, head 2 the second."""
+    module = make(4, 2)
+    with torch.no_grad():
+        for layer in (module.W_q, module.W_k, module.W_v, module.W_o):
+            layer.weight.copy_(torch.eye(4))
+    a = math.sqrt(2) * math.log(3)  # the score a/√2 of the right key against 0 gives 3 : 1
+    q = torch.tensor([[[a, 0.0, 0.0, a]]], dtype=torch.float64)
+    k = torch.tensor([[[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0]]]).double()
+    output, weights = module(q, k, return_weights=True)
+    close(weights, torch.tensor([[[[0.75, 0.25]], [[0.25, 0.75]]]]).double(), 1e-12)
+    close(output, torch.tensor([[[0.75, 0.25, 0.25, 0.75]]]).double(), 1e-12)
+
+
+@pytest.mark.parametrize(("B", "H", "T", "S"), SIZES)
+@pytest.mark.parametrize("bias", [False, True])
+def test_one_projection_cut_in_slices_is_many_small_ones(B, H, T, S, bias):
+    module = make(12, H, bias=bias, query_size=7, key_size=5, value_size=4)
+    q, k, v = draw(B, T, 7), draw(B, S, 5, seed=2), draw(B, S, 4, seed=3)
+    mask = torch.rand(B, H, T, S, generator=torch.Generator().manual_seed(0)) < 0.6  # dead rows too
+    for given_mask in (None, mask):
+        want, want_weights = one_head_at_a_time(module, q, k, v, given_mask)
+        output, weights = module(q, k, v, mask=given_mask, return_weights=True)
+        close(output, want)
+        close(weights, want_weights)
+        close(module(q, k, v, mask=given_mask), want)
+
+
+def test_initialisation_is_glorot_and_biases_start_at_zero():
+    module = MultiHeadAttention(96, 4, query_size=32, key_size=64, value_size=160, bias=True)
+    for layer in (module.W_q, module.W_k, module.W_v, module.W_o):
+        bound = math.sqrt(6 / (layer.in_features + layer.out_features))
+        assert 0.98 * bound < layer.weight.abs().max() <= bound
+        assert layer.bias.count_nonzero() == 0
+
+
+# --- PyTorch's module ---------------------------------------------------------------------------
+
+
+def pair(dtype, *, dim=12, heads=3, kdim=None, vdim=None, bias=True, batch_first=True, dropout=0.0):
+    torch.manual_seed(3)
+    theirs = nn.MultiheadAttention(
+        dim, heads, kdim=kdim, vdim=vdim, bias=bias, batch_first=batch_first, dropout=dropout
+    ).to(dtype)
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter.normal_(std=0.5)
+    return theirs.eval(), MultiHeadAttention.from_torch(theirs).eval()
+
+
+def agrees(theirs, ours, q, k, v, their_mask=None, **options):
+    want, want_weights = theirs(
+        q, k, v, attn_mask=their_mask, average_attn_weights=False, need_weights=True
+    )
+    atol = AGREES[q.dtype] * max(1.0, want.abs().max().item())
+    output, weights = ours(q, k, v, return_weights=True, **options)
+    close(output, want, atol)
+    close(weights, want_weights, AGREES[q.dtype])
+    close(ours(q, k, v, **options), want, atol)
+
+
+@pytest.mark.parametrize("dtype", AGREES)
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("kdim", "vdim"), [(None, None), (5, None), (None, 7), (5, 7)])
+@pytest.mark.parametrize(("T", "S"), [(5, 5), (3, 6), (6, 3)])
+def test_agrees_with_torch(dtype, bias, kdim, vdim, T, S):
+    theirs, ours = pair(dtype, kdim=kdim, vdim=vdim, bias=bias)
+    q, k = draw(2, T, 12, dtype=dtype), draw(2, S, kdim or 12, seed=2, dtype=dtype)
+    v = draw(2, S, vdim or 12, seed=3, dtype=dtype)
+    agrees(theirs, ours, q, k, v)
+    back = ours.to_torch()
+    assert torch.equal(back(q, k, v)[0], theirs(q, k, v)[0])
+    assert back.state_dict().keys() == theirs.state_dict().keys()
+    for name, tensor in back.state_dict().items():
+        assert torch.equal(tensor, theirs.state_dict()[name])
+
+
+@pytest.mark.parametrize("dtype", AGREES)
+@pytest.mark.parametrize(("B", "H", "T", "S"), SIZES)
+def test_masks_of_every_shape_agree_with_torch(dtype, B, H, T, S):
+    theirs, ours = pair(dtype, heads=H)
+    q, k, v = (draw(B, n, 12, seed=i, dtype=dtype) for i, n in enumerate((T, S, S)))
+    shapes = {(S,), (T, S), (1, S), (B, T, S), (1, T, S), (B, 1, S), (1, 1, S)}
+    shapes |= set(itertools.product((1, B), (1, H), (1, T), (S,)))
+    for shape in shapes:
+        mask = random_mask(*shape)
+        full = mask.unsqueeze(1) if mask.ndim == 3 else mask  # a head axis: the rule, spelled out
+        full = full.expand(B, H, T, S).reshape(B * H, T, S)
+        agrees(theirs, ours, q, k, v, ~full, mask=mask)
+
+
+@pytest.mark.parametrize("dtype", AGREES)
+@pytest.mark.parametrize(("B", "H", "T", "S"), SIZES)
+def test_lengths_causal_and_mask_hold_together(dtype, B, H, T, S):
+    theirs, ours = pair(dtype, heads=H)
+    q, k, v = (draw(B, n, 12, seed=i, dtype=dtype) for i, n in enumerate((T, S, S)))
+    generator = torch.Generator().manual_seed(4)
+    per_sequence = torch.randint(1, S + 1, (B,), generator=generator)
+    per_query = torch.randint(1, S + 1, (B, T), generator=generator)
+    mask = random_mask(B, H, T, S)
+    mask[..., 0] = True  # the first key is in each of the three: no dead rows
+    past = causal_mask(T, S)
+    for lens, use_mask, causal in itertools.product(
+        (None, per_sequence, per_query), (False, True), (False, True)
+    ):
+        full = torch.ones(B, 1, T, S, dtype=torch.bool)
+        if lens is not None:
+            limit = lens[:, None, None, None] if lens.ndim == 1 else lens[:, None, :, None]
+            full = full & (torch.arange(S) < limit)
+        full = full & mask if use_mask else full
+        full = full & past if causal else full
+        agrees(
+            theirs, ours, q, k, v, ~full.expand(B, H, T, S).reshape(B * H, T, S),
+            valid_lens=lens, mask=mask if use_mask else None, is_causal=causal,
+        )  # fmt: skip
+
+
+def test_key_padding_mask_of_torch_is_the_negation_of_lengths():
+    theirs, ours = pair(torch.float64)
+    x = draw(2, 5, 12)
+    lens = torch.tensor([3, 5])
+    padding = ~length_mask(lens, 5)[:, 0]
+    want = theirs(x, x, x, key_padding_mask=padding)[0]
+    close(ours(x, valid_lens=lens), want)
+    close(ours(x, mask=~padding[:, None]), want)
+
+
+def test_from_torch_with_sequence_first():
+    theirs, ours = pair(torch.float64, batch_first=False)
+    x = draw(2, 5, 12)
+    y = x.transpose(0, 1)
+    close(ours(x), theirs(y, y, y)[0].transpose(0, 1))
+
+
+def test_from_torch_copies():
+    theirs, ours = pair(torch.float64, dropout=0.25)
+    assert ours.dropout == 0.25
+    assert not ours.training
+    assert MultiHeadAttention.from_torch(theirs.train()).training
+    before = ours.W_q.weight.clone()
+    with torch.no_grad():
+        theirs.in_proj_weight.zero_()
+    assert torch.equal(ours.W_q.weight, before)
+    back = ours.to_torch()
+    assert back.batch_first
+    assert back.dropout == 0.25
+    assert not back.training
+    with torch.no_grad():
+        back.in_proj_weight.zero_()
+    assert torch.equal(ours.W_q.weight, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_from_torch_keeps_the_dtype(dtype):
+    theirs = nn.MultiheadAttention(8, 2, dtype=dtype)
+    ours = MultiHeadAttention.from_torch(theirs)
+    assert {p.dtype for p in ours.parameters()} == {dtype}
+    assert {p.dtype for p in ours.to_torch().parameters()} == {dtype}
+
+
+@pytest.mark.parametrize("options", [{"add_bias_kv": True}, {"add_zero_attn": True}])
+def test_from_torch_refuses_what_it_cannot_reproduce(options):
+    with pytest.raises(ValueError, match=r"module: expected add_bias_kv=False"):
+        MultiHeadAttention.from_torch(nn.MultiheadAttention(8, 2, **options))
+
+
+def test_other_conversions_that_cannot_be():
+    with pytest.raises(ValueError, match=r"module: expected torch.nn.MultiheadAttention, got Lin"):
+        MultiHeadAttention.from_torch(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match=r"query_size: expected embed_dim = 8, got 5"):
+        MultiHeadAttention(8, 2, query_size=5).to_torch()
+
+
+# --- keys and values left out -------------------------------------------------------------------
+
+
+def test_keys_default_to_queries_and_values_to_keys():
+    module = make(12, 3)
+    x, y = draw(2, 4, 12), draw(2, 6, 12, seed=2)
+    assert torch.equal(module(x), module(x, x, x))
+    assert torch.equal(module(x, y), module(x, y, y))
+    assert torch.equal(module(x, values=x), module(x, x, x))
+    assert not torch.allclose(module(x, y), module(x, y, -y))
+
+
+# --- dropout ------------------------------------------------------------------------------------
+
+
+def test_dropout_acts_in_training_on_weights_that_are_returned_before_it():
+    module = make(12, 3, dropout=0.5)
+    x = draw(4, 6, 12)
+    assert torch.equal(module(x), module(x))
+    module.train()
+    _, weights = module(x, return_weights=True)
+    close(weights.sum(-1), torch.ones(4, 3, 6).double(), 1e-12)
+    close(weights, module.eval()(x, return_weights=True)[1], 1e-12)
+    module.train()
+    for return_weights in (False, True):
+        outputs = [module(x, return_weights=return_weights) for _ in range(2)]
+        first, second = (o[0] if return_weights else o for o in outputs)
+        assert not torch.allclose(first, second)
+
+
+@pytest.mark.parametrize("return_weights", [False, True])
+def test_dropout_keeps_the_mean_and_drops_weights_not_features(return_weights):
+    module = make(4, 2, dropout=0.4).train()
+    x = draw(1, 3, 4)
+    torch.manual_seed(0)
+    outputs = module(x.expand(20_000, 3, 4), return_weights=return_weights)
+    outputs = outputs[0] if return_weights else outputs
+    close(outputs.mean(0), module.eval()(x)[0], 0.03)
+    # The output of a single key is all there or not at all.
+    one = module.train()(x[:, :1].expand(200, 1, 4), return_weights=return_weights)
+    one = one[0] if return_weights else one
+    kept = module.W_v(x[:, :1]) / 0.6
+    parts = [module.W_o(torch.cat([kept[..., :2] * a, kept[..., 2:] * b], -1)).flatten()
+             for a in (0, 1) for b in (0, 1)]  # fmt: skip
+    distances = torch.stack([(one[:, 0] - part).abs().amax(-1) for part in parts])
+    assert distances.amin(0).max() < 1e-12
+    assert len(distances.argmin(0).unique()) == 4
+
+
+def test_dropout_of_everything_gives_zeros():
+    module = make(12, 3, dropout=1.0).train()
+    x = draw(2, 4, 12)
+    assert module(x).count_nonzero() == 0
+    output, weights = module(x, return_weights=True)
+    assert output.count_nonzero() == 0
+    assert weights.count_nonzero() == weights.numel()
+
+
+# --- nothing to attend to, and NaN --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("return_weights", [False, True])
+@pytest.mark.parametrize("how", ["valid_lens", "mask"])
+def test_dead_rows_are_zero_with_finite_gradients(dtype, return_weights, how):
+    module = make(8, 2, dtype=dtype, bias=True)
+    x = draw(2, 3, 8, dtype=dtype).requires_grad_()
+    lens = torch.tensor([0, 2])
+    rule = {"valid_lens": lens} if how == "valid_lens" else {"mask": length_mask(lens, 3)}
+    result = module(x, return_weights=return_weights, **rule)
+    output = result[0] if return_weights else result
+    if return_weights:
+        assert result[1][0].count_nonzero() == 0
+        assert result[1][1, :, :, 2].count_nonzero() == 0
+        sums = result[1][1].double().sum(-1)
+        close(sums, torch.ones_like(sums), ROW_SUM[dtype])
+    assert torch.equal(output[0], module.W_o.bias.expand(3, 8))  # W_o of exactly 0
+    assert output.dtype == dtype
+    output.float().square().sum().backward()
+    for tensor in (x, *module.parameters()):
+        assert tensor.grad.isfinite().all()
+    assert x.grad[0].count_nonzero() == 0
+
+
+@pytest.mark.parametrize("return_weights", [False, True])
+def test_nan_is_not_hidden_and_stays_where_it_is(return_weights):
+    module = make(8, 2)
+    q, k = draw(2, 3, 8), draw(2, 4, 8, seed=2)
+    q[0, 1] = math.nan
+    result = module(q, k, return_weights=return_weights)
+    output = result[0] if return_weights else result
+    assert output[0, 1].isnan().all()
+    assert output[0, [0, 2]].isfinite().all()
+    assert output[1].isfinite().all()
+
+
+# --- properties ---------------------------------------------------------------------------------
+
+
+@st.composite
+def cases(draw_):
+    H = draw_(st.integers(1, 4))
+    B = draw_(st.one_of(st.just(H), st.integers(1, 4)))
+    T = draw_(st.one_of(st.just(B), st.integers(1, 6)))
+    S = draw_(st.one_of(st.just(T), st.integers(1, 6)))
+    seed = draw_(st.integers(0, 10_000))
+    bias = draw_(st.booleans())
+    module = make(4 * H, H, seed=seed, bias=bias, query_size=5, key_size=3, value_size=6)
+    q, k, v = draw(B, T, 5, seed=seed), draw(B, S, 3, seed=seed + 1), draw(B, S, 6, seed=seed + 2)
+    return module, q, k, v, seed
+
+
+@settings(deadline=None, max_examples=60)
+@given(cases(), st.booleans(), st.booleans())
+def test_rows_are_distributions_and_both_paths_agree(case, causal, with_mask):
+    module, q, k, v, seed = case
+    B, T, S, H = len(q), q.shape[1], k.shape[1], module.num_heads
+    allowed = torch.ones(B, H, T, S, dtype=torch.bool)
+    mask = None
+    if with_mask:
+        generator = torch.Generator().manual_seed(seed)
+        mask = torch.rand(B, T, S, generator=generator) < 0.5  # dead rows included
+        allowed = allowed & mask[:, None]
+    if causal:
+        allowed = allowed & causal_mask(T, S)
+    before = [x.clone() for x in (q, k, v)]
+    output, weights = module(q, k, v, mask=mask, is_causal=causal, return_weights=True)
+    assert output.shape == (B, T, module.embed_dim)
+    assert weights.shape == (B, H, T, S)
+    assert (weights >= 0).all()
+    assert weights[~allowed].count_nonzero() == 0
+    close(weights.sum(-1), allowed.any(-1).double(), 1e-12)
+    close(module(q, k, v, mask=mask, is_causal=causal), output, 1e-10)
+    assert all(torch.equal(x, y) for x, y in zip((q, k, v), before, strict=True))
+
+
+@settings(deadline=None, max_examples=40)
+@given(cases(), st.data())
+def test_masking_keys_is_removing_them(case, data):
+    module, q, k, v, _ = case
+    B, T, S = len(q), q.shape[1], k.shape[1]
+    close(module(q, k, v, mask=torch.ones(T, S, dtype=torch.bool)), module(q, k, v))
+    n = data.draw(st.integers(1, S))
+    want = module(q, k[:, :n], v[:, :n])
+    close(module(q, k, v, valid_lens=torch.full((B,), n)), want)
+    close(module(q, k, v, valid_lens=torch.full((B, T), n)), want)
+    keep = torch.tensor(data.draw(st.lists(st.booleans(), min_size=S, max_size=S).filter(any)))
+    close(module(q, k, v, mask=keep), module(q, k[:, keep], v[:, keep]))
+
+
+@settings(deadline=None, max_examples=40)
+@given(cases(), st.randoms(use_true_random=False))
+def test_equivariant_and_independent(case, rng):
+    module, q, k, v, _ = case
+    B, T, S = len(q), q.shape[1], k.shape[1]
+    output = module(q, k, v)
+    rows, keys = (torch.tensor(rng.sample(range(n), n)) for n in (T, S))
+    close(module(q[:, rows], k, v), output[:, rows])
+    close(module(q, k[:, keys], v[:, keys]), output)
+    for b in range(B):
+        close(module(q[b : b + 1], k[b : b + 1], v[b : b + 1]), output[b : b + 1])
+    for t in range(T):
+        close(module(q[:, t : t + 1], k, v), output[:, t : t + 1])
+
+
+def test_length_one_has_weight_one():
+    module = make(12, 3)
+    output, weights = module(draw(2, 4, 12), draw(2, 1, 12, seed=2), return_weights=True)
+    assert torch.equal(weights, torch.ones(2, 3, 4, 1).double())
+    close(output, module.W_o(module.W_v(draw(2, 1, 12, seed=2))).expand(2, 4, 12))
+
+
+@pytest.mark.parametrize("return_weights", [False, True])
+def test_the_future_changes_nothing(return_weights):
+    module = make(12, 3)
+
+    def output(x):
+        result = module(x, is_causal=True, return_weights=return_weights)
+        return result[0] if return_weights else result
+
+    x = draw(2, 6, 12).requires_grad_()
+    changed = x.detach().clone()
+    changed[:, 4:] = 1e3 * draw(2, 2, 12, seed=9)
+    assert torch.equal(output(x)[:, :4], output(changed)[:, :4])
+    assert not torch.equal(output(x)[:, 4:], output(changed)[:, 4:])
+    output(x)[:, :4].sum().backward()
+    assert x.grad[:, 4:].count_nonzero() == 0
+    assert x.grad[:, :4].count_nonzero() > 0
+
+
+def test_each_head_reads_its_own_slice():
+    """A change of head 1's columns of W_o, or rows of W_q, moves head 1 alone."""
+    module = make(12, 3)
+    x = draw(2, 4, 12)
+    before = module(x, return_weights=True)[1]
+    with torch.no_grad():
+        module.W_q.weight[4:8] += 1.0
+    after = module(x, return_weights=True)[1]
+    assert torch.equal(before[:, [0, 2]], after[:, [0, 2]])
+    assert not torch.allclose(before[:, 1], after[:, 1])
+
+
+# --- gradients ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("return_weights", [False, True])
+@pytest.mark.parametrize("causal", [False, True])
+def test_gradcheck_with_dead_rows(return_weights, causal):
+    module = make(4, 2, bias=True, query_size=3, key_size=2, value_size=3)
+    mask = torch.tensor([[True, False, True], [False, False, False]])
+    names = [name for name, _ in module.named_parameters()]
+
+    def function(q, k, v, *parameters):
+        return torch.func.functional_call(
+            module, dict(zip(names, parameters, strict=True)), (q, k, v),
+            {"mask": mask, "is_causal": causal, "return_weights": return_weights},
+        )  # fmt: skip
+
+    inputs = [draw(2, 2, 3), draw(2, 3, 2, seed=2), draw(2, 3, 3, seed=3)]
+    inputs += [p.detach().clone() for p in module.parameters()]
+    assert torch.autograd.gradcheck(function, [x.requires_grad_() for x in inputs])
+
+
+def test_gradients_agree_with_torch():
+    theirs, ours = pair(torch.float64)
+    x, y = draw(2, 4, 12).requires_grad_(), draw(2, 6, 12, seed=2).requires_grad_()
+    mask = random_mask(2, 4, 6)
+    want = torch.autograd.grad(
+        theirs(x, y, y, attn_mask=~mask.repeat_interleave(3, 0))[0].sin().sum(), (x, y)
+    )
+    got = torch.autograd.grad(ours(x, y, mask=mask).sin().sum(), (x, y))
+    for a, b in zip(got, want, strict=True):
+        close(a, b)
+
+
+def test_gradients_flow_through_the_weights():
+    module = make(4, 2)
+    x = draw(2, 3, 4).requires_grad_()
+    module(x, return_weights=True)[1].square().sum().backward()
+    assert x.grad.count_nonzero() > 0
+    assert module.W_q.weight.grad.count_nonzero() > 0
+
+
+# --- dtypes, devices, layouts, compilers --------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dtypes_are_kept_and_close_to_double(dtype):
+    reference = make(16, 4, bias=True)
+    module = copy.deepcopy(reference).to(dtype)
+    x = draw(2, 5, 16, dtype=dtype)
+    lens = torch.tensor([2, 5])
+    output, weights = module(x, valid_lens=lens, return_weights=True)
+    assert output.dtype == weights.dtype == dtype
+    sums = weights.double().sum(-1)
+    close(sums, torch.ones_like(sums), ROW_SUM[dtype])
+    want = reference(x.double(), valid_lens=lens)
+    tolerance = {torch.float64: 1e-10, torch.float32: 1e-5}.get(dtype, 0.15)
+    close(output.double(), want, tolerance)
+    close(module(x, valid_lens=lens).double(), want, tolerance)
+
+
+def test_large_scores_in_half_precision_stay_finite():
+    module = make(8, 2, dtype=torch.float16)
+    x = 40 * draw(1, 4, 8, dtype=torch.float16)
+    output, weights = module(x, return_weights=True)
+    assert weights.isfinite().all()
+    assert output.isfinite().all()
+
+
+@pytest.mark.parametrize("return_weights", [False, True])
+def test_inputs_of_any_memory_layout(return_weights):
+    module = make(12, 3)
+    x = draw(2, 5, 12)
+    layouts = [
+        x.mT.contiguous().mT, x.transpose(0, 1).contiguous().transpose(0, 1),
+        torch.cat([x, x], -1)[..., :12], x.repeat_interleave(2, 1)[:, ::2],
+    ]  # fmt: skip
+    mask = causal_mask(5).T.contiguous().T.expand(2, 5, 5)
+    want = module(x, mask=mask, return_weights=return_weights)
+    for layout in layouts:
+        assert not layout.is_contiguous()
+        got = module(layout, layout, layout, mask=mask, return_weights=return_weights)
+        if not return_weights:
+            got, want_ = [got], [want]
+        else:
+            want_ = want
+        for a, b in zip(got, want_, strict=True):
+            close(a, b)
+    one = draw(1, 5, 12)
+    close(module(one.expand(3, 5, 12)), module(one).expand(3, 5, 12))
+
+
+def test_meta_device():
+    with torch.device("meta"):
+        module = MultiHeadAttention(12, 3, bias=True)
+        x = torch.empty(2, 5, 12)
+        output, weights = module(
+            x, valid_lens=torch.empty(2, dtype=torch.long), mask=causal_mask(5, device="meta"),
+            is_causal=True, return_weights=True,
+        )  # fmt: skip
+        assert module(x, is_causal=True).shape == (2, 5, 12)
+    assert {t.device.type for t in (output, weights, *module.parameters())} == {"meta"}
+    assert weights.shape == (2, 3, 5, 5)
+    filled = module.to_empty(device="cpu")
+    filled.reset_parameters()
+    assert filled(draw(2, 5, 12, dtype=torch.float32)).isfinite().all()
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 12), (2, 0, 12), (0, 0, 12)])
+@pytest.mark.parametrize("return_weights", [False, True])
+def test_no_sequences_and_no_queries(shape, return_weights):
+    module = make(12, 3)
+    keys = draw(shape[0], 5, 12)
+    result = module(draw(*shape), keys, return_weights=return_weights)
+    output = result[0] if return_weights else result
+    assert output.shape == shape
+    if return_weights:
+        assert result[1].shape == (shape[0], 3, shape[1], 5)
+
+
+CALLS = [
+    {},
+    {"return_weights": True},
+    {"is_causal": True},
+    {"valid_lens": torch.tensor([2, 4])},
+    {"valid_lens": torch.tensor([2, 4]), "mask": random_mask(2, 4, 4), "return_weights": True},
+]
+
+
+@pytest.mark.parametrize("options", CALLS)
+def test_compiles_in_one_graph(options):
+    torch._dynamo.reset()
+    module = make(12, 3, bias=True)
+    compiled = torch.compile(module, fullgraph=True, backend="eager")
+    x = draw(2, 4, 12)
+    torch.testing.assert_close(compiled(x, **options), module(x, **options))
+
+
+@pytest.mark.parametrize("options", CALLS)
+def test_exports(options):
+    module = make(12, 3, bias=True)
+    x = draw(2, 4, 12)
+    program = torch.export.export(module, (x,), options)
+    torch.testing.assert_close(program.module()(x, **options), module(x, **options))
+
+
+def test_exports_with_free_lengths():
+    module = make(12, 3)
+    T, S = torch.export.Dim("T", min=2, max=64), torch.export.Dim("S", min=2, max=64)
+    example = (draw(2, 4, 12), draw(2, 6, 12))
+    program = torch.export.export(
+        module, example, dynamic_shapes={"queries": {1: T}, "keys": {1: S}}
+    )
+    x, y = draw(2, 9, 12), draw(2, 3, 12)
+    close(program.module()(x, y), module(x, y))
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_vmap():
+    module = make(4, 2)
+    x = draw(3, 2, 5, 4)
+    close(torch.vmap(module)(x), torch.stack([module(one) for one in x]))
+
+
+def test_state_dict_round_trip():
+    module, other = make(12, 3, bias=True), make(12, 3, bias=True, seed=5)
+    file = io.BytesIO()
+    torch.save(module.state_dict(), file)
+    file.seek(0)
+    other.load_state_dict(torch.load(file, weights_only=True), strict=True)
+    x = draw(2, 4, 12)
+    assert torch.equal(module(x), other(x))
+
+
+def test_nothing_is_stored_on_the_module():
+    module = make(12, 3, dropout=0.1).train()
+    before = set(vars(module))
+    output, weights = module(draw(2, 4, 12), return_weights=True)
+    assert weights.requires_grad
+    twin = copy.deepcopy(module.eval())
+    assert set(vars(module)) == before
+    x = draw(2, 4, 12)
+    assert torch.equal(twin(x), module(x))
+    output.sum().backward()
+    assert twin.W_q.weight.grad is None
+
+
+def test_the_fused_kernel_runs_unless_weights_are_asked_for(monkeypatch):
+    calls = []
+    real = F.scaled_dot_product_attention
+
+    def spy(*args, **kwargs):
+        calls.append(kwargs)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+    module = make(12, 3)
+    x = draw(2, 4, 12)
+    module(x, is_causal=True)
+    assert len(calls) == 1
+    assert calls[0]["is_causal"]  # no triangle is built
+    assert calls[0].get("attn_mask") is None
+    module(x, return_weights=True)
+    assert len(calls) == 1
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "message"),
+    [
+        ((0, 1), {}, r"embed_dim: expected a whole number of at least 1, got 0"),
+        ((8, 0), {}, r"num_heads: expected a whole number of at least 1, got 0"),
+        ((8, 2.0), {}, r"num_heads: expected a whole number of at least 1, got 2.0"),
+        ((8, True), {}, r"num_heads: expected a whole number"),
+        ((10, 3), {}, r"embed_dim: expected a multiple of num_heads = 3, got 10"),
+        ((8, 2), {"query_size": 0}, r"query_size: expected a whole number of at least 1, got 0"),
+        ((8, 2), {"key_size": -1}, r"key_size: expected a whole number of at least 1, got -1"),
+        ((8, 2), {"value_size": "8"}, r"value_size: expected a whole number .* got '8'"),
+        ((8, 2), {"dropout": 1.5}, r"dropout: expected a probability from 0 to 1, got 1.5"),
+    ],
+)
+def test_bad_sizes(args, options, message):
+    with pytest.raises(ValueError, match=message):
+        MultiHeadAttention(*args, **options)
+
+
+Q, K, V = draw(2, 3, 7), draw(2, 5, 6), draw(2, 5, 4)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options", "message"),
+    [
+        ((Q[..., :6], K, V), {}, r"queries: expected a width of 7, got shape \(2, 3, 6\)"),
+        ((Q, K[..., :5], V), {}, r"keys: expected a width of 6, got shape \(2, 5, 5\)"),
+        ((Q, K, V[..., :3]), {}, r"values: expected a width of 4, got shape \(2, 5, 3\)"),
+        ((Q,), {}, r"keys: expected a width of 6, got shape \(2, 3, 7\)"),
+        ((Q, K), {}, r"values: expected a width of 4, got shape \(2, 5, 6\)"),
+        ((Q[0], K[0], V[0]), {}, r"queries: expected shape \(B, T, Dq\), got \(3, 7\)"),
+        ((Q[None], K[None], V[None]), {}, r"queries: expected shape .* got \(1, 2, 3, 7\)"),
+        ((Q, K[:1], V), {}, r"keys: expected the leading axes of queries \(2, 3, 7\), got"),
+        ((Q, K, V[:, :4]), {}, r"values: expected one for each of keys \(2, 5, 6\), got shape"),
+        ((Q, K[:, :0], V[:, :0]), {}, r"keys: expected at least one, got shape \(2, 0, 6\)"),
+        ((Q, K.float(), V), {}, r"keys: expected torch.float64 on cpu like queries, got torch.fl"),
+        ((Q.long(), K, V), {}, r"queries: expected floating-point numbers .* got torch.int64"),
+        (([1.0], K, V), {}, r"queries: expected a tensor, got list"),
+        ((Q, K, V), {"mask": torch.ones(3, 5)}, r"mask: expected a boolean tensor .*float32"),
+        ((Q, K, V), {"mask": torch.ones(5, 3).bool()}, r"mask: expected .* \(2, 2, 3, 5\), got"),
+        ((Q, K, V), {"mask": torch.ones(2, 5).bool()}, r"mask: .* needs an axis for the queries"),
+        ((Q, K, V), {"mask": torch.ones(4, 3, 5).bool()}, r"mask: expected .* got \(4, 3, 5\)"),
+        ((Q, K, V), {"valid_lens": [3, 5]}, r"valid_lens: expected a tensor, got list"),
+        ((Q, K, V), {"valid_lens": torch.tensor([3.0, 5.0])}, r"valid_lens: expected integers"),
+        ((Q, K, V), {"valid_lens": torch.tensor([3, 6])}, r"valid_lens: .* 0 to .* 5, got 6"),
+        ((Q, K, V), {"valid_lens": torch.tensor([3, -1])}, r"valid_lens: .* got -1"),
+        ((Q, K, V), {"valid_lens": torch.tensor([3])}, r"valid_lens: expected shape \(2,\) or"),
+        ((Q, K, V), {"valid_lens": torch.ones(3).long()}, r"valid_lens: .* \(2, 3\) .* got \(3,\)"),
+        ((Q, K, V), {"valid_lens": torch.ones(3, 2).long()}, r"valid_lens: .* got \(3, 2\)"),
+        ((Q, K, V), {"valid_lens": torch.ones(2, 1).long()}, r"valid_lens: .* got \(2, 1\)"),
+    ],
+)
+@pytest.mark.parametrize("return_weights", [False, True])
+def test_bad_input(inputs, options, message, return_weights):
+    module = make(8, 2, query_size=7, key_size=6, value_size=4)
+    with pytest.raises(ValueError, match=message):
+        module(*inputs, return_weights=return_weights, **options)

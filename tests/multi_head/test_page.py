@@ -1,0 +1,273 @@
+"""The head explorers in the rendered page: numbers, faders, lines, guesses, links, goals."""
+
+from __future__ import annotations
+
+from json import dumps
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page
+
+from attn_utils.widgets import HeadExplorer
+from tests.driving import move_slider, settle
+from tests.pages import Watch
+
+PATH = "book/07-multi-head-attention.html"
+RESULTS = ("logits", "predicted", "accuracy")
+HEADS = ("family", "ring", "everybody", "right neighbour")
+
+
+def explorer(page: Page, which: int = 0) -> Locator:
+    return page.locator(".aw-head-explorer").nth(which)
+
+
+def numbers(page: Page, which: int = 0) -> dict[str, Any]:
+    settle(page)
+    found = explorer(page, which).evaluate("e => e.numbers()")
+    return {name: np.array(found[name]) for name in RESULTS}
+
+
+def press(page: Page, name: str) -> None:
+    explorer(page).get_by_role("button", name=name, exact=True).click()
+
+
+def fade(page: Page, head: str, value: float) -> None:
+    move_slider(explorer(page).get_by_label(f"fader of {head}", exact=True), value)
+
+
+def move(page: Page, label: str, value: float) -> None:
+    move_slider(explorer(page).get_by_label(label, exact=True), value)
+
+
+def reached(page: Page) -> str:
+    settle(page)
+    return " ".join(explorer(page).locator(".aw-reached").all_text_contents())
+
+
+def agree(page: Page, widget: HeadExplorer) -> None:
+    found = numbers(page)
+    for name in RESULTS:
+        np.testing.assert_allclose(found[name], getattr(widget, name), atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("controls", [
+    {},
+    {"faders": [0.0, 1.0, 1.0, 1.0], "example": 7.0, "query": 3.0},
+    {"faders": [0.9, 1.7, 2.0, 0.3], "shown": [1.0, 0.0, 0.0, 1.0], "guessing": True},
+])  # fmt: skip
+def test_everything_equals_torch(watch: Watch, controls: dict[str, Any]) -> None:
+    query = urlencode({name: dumps(value) for name, value in controls.items()})
+    page = watch.open(f"{PATH}#head-explorer{'?' + query if query else ''}")
+    agree(page, HeadExplorer(**controls))
+    assert watch.bad == []
+
+
+def test_faders_mute_and_solo(watch: Watch) -> None:
+    page = watch.open(PATH)
+    box = explorer(page)
+    tally = box.locator(".aw-tally")
+    assert "Right on 40 of 40" in (tally.text_content() or "")
+    press(page, "Mute ring")
+    agree(page, HeadExplorer(faders=[1, 0, 1, 1]))
+    assert "Right on 40" not in (tally.text_content() or "")
+    mute = box.get_by_role("button", name="Mute ring", exact=True)
+    assert mute.get_attribute("aria-pressed") == "true"
+    press(page, "Mute ring")  # goes back to where it was
+    agree(page, HeadExplorer())
+    fade(page, "family", 1.5)
+    agree(page, HeadExplorer(faders=[1.5, 1, 1, 1]))
+    press(page, "Solo family")
+    agree(page, HeadExplorer(faders=[1, 0, 0, 0]))
+    press(page, "Solo family")
+    agree(page, HeadExplorer())
+    fader = box.get_by_label("fader of everybody", exact=True)
+    fader.focus()
+    page.keyboard.press("ArrowLeft")
+    agree(page, HeadExplorer(faders=[1, 1, 0.9, 1]))
+    assert fader.get_attribute("aria-valuetext") == "0.9"
+
+
+def test_lines_follow_query_faders_and_ticks(watch: Watch) -> None:
+    page = watch.open(PATH)
+    box = explorer(page)
+
+    def widths() -> np.ndarray:  # (H, S): what is drawn for the chosen query
+        settle(page)
+        return np.array(box.locator(".aw-strong line").evaluate_all(
+            "all => all.map((l) => l.style.display ? 0 : Number(l.getAttribute('stroke-width')))"
+        )).reshape(4, 6)  # fmt: skip
+
+    widget = HeadExplorer()
+    weights = np.array(widget._weights).reshape(widget._shape[:4])[0]
+    drawn = np.where(weights > 0.01, 0.6 + 7 * weights, 0)
+    np.testing.assert_allclose(widths(), drawn[:, widget._asked[0]], atol=1e-4)
+    query = box.get_by_label("query", exact=True)
+    assert query.get_attribute("aria-valuetext") == "the one asked"
+    query.focus()
+    page.keyboard.press("End")
+    np.testing.assert_allclose(widths(), drawn[:, 5], atol=1e-4)
+    assert query.get_attribute("aria-valuetext") == widget._tokens[0][5]
+    box.locator(".aw-query").nth(2).hover()
+    np.testing.assert_allclose(widths(), drawn[:, 2], atol=1e-4)
+    reading = box.locator(".aw-reading").text_content() or ""
+    assert reading.startswith(f"{widget._tokens[0][2]} looks mostly at: family → ")
+    press(page, "Mute family")
+    box.get_by_label("lines of ring", exact=True).uncheck()
+    rows = widths().sum(axis=1)
+    assert rows[0] == rows[1] == 0
+    assert (rows[2:] > 0).all()
+    agree(page, HeadExplorer(faders=[0, 1, 1, 1]))  # hidden lines are heard all the same
+
+
+def test_examples_can_be_leafed_through(watch: Watch) -> None:
+    page = watch.open(PATH)
+    box = explorer(page)
+    example = box.get_by_label("example", exact=True)
+    press(page, "previous example")
+    settle(page)
+    assert example.get_attribute("aria-valuetext") == "40 of 40"
+    press(page, "next example")
+    press(page, "next example")
+    settle(page)
+    assert example.input_value() == "1"
+    names = box.locator(".aw-key text").all_text_contents()
+    assert names == HeadExplorer()._tokens[1]
+    press(page, "Next wrong answer")
+    assert "No stored example" in (box.locator(".aw-status").text_content() or "")
+    press(page, "Solo ring")
+    press(page, "Next wrong answer")
+    settle(page)
+    at = int(example.input_value())
+    widget = HeadExplorer(faders=[0, 1, 0, 0])
+    wrong = np.flatnonzero(widget.predicted != np.array(widget._labels))
+    assert at == wrong[wrong > 1][0]
+    notes = box.locator(".aw-answers li")
+    assert "right" in (notes.nth(widget._labels[at]).text_content() or "")
+    assert "answer" in (notes.nth(int(widget.predicted[at])).text_content() or "")
+
+
+def test_the_answer_is_covered_until_guessed(watch: Watch) -> None:
+    page = watch.open(PATH)
+    box = explorer(page)
+    classes = box.locator(".aw-class")
+    assert classes.first.is_disabled()
+    box.get_by_label("let me guess first").check()
+    settle(page)
+    assert box.locator(".aw-answers .aw-value").all_text_contents() == ["?"] * 7
+    assert box.locator(".aw-answers .aw-right").count() == 0
+    labels = HeadExplorer()._labels
+    classes.nth((labels[0] + 1) % 7).click()  # a wrong guess does not count
+    settle(page)
+    status = box.locator(".aw-status").text_content() or ""
+    assert status.startswith("You say ")
+    assert "Well read" not in status
+    assert box.locator(".aw-answers .aw-right .aw-class").text_content() == "+2"
+    for at in (1, 2, 3):
+        press(page, "next example")
+        settle(page)
+        assert box.locator(".aw-answers .aw-right").count() == 0
+        assert "foretell" not in reached(page)
+        classes.nth(labels[at]).click()
+    assert "foretell" in reached(page)
+    assert watch.bad == []
+
+
+def test_goals_can_be_reached(watch: Watch) -> None:
+    page = watch.open(PATH)
+    assert reached(page) == ""
+    press(page, "Mute everybody")
+    assert "does not need" in reached(page)
+    assert "below 0.5" not in reached(page)
+    press(page, "Mute right neighbour")
+    assert "as good as all" in reached(page)
+    press(page, "Reset")
+    assert reached(page) == ""
+    press(page, "Mute family")
+    assert "below 0.5" in reached(page)
+    press(page, "Reset")
+    fade(page, "ring", 2)
+    for _ in range(3):
+        press(page, "Next wrong answer")
+    assert "More is not better" in reached(page)
+    press(page, "Solo family")
+    widget = HeadExplorer(faders=[1, 0, 0, 0])
+    lucky = np.flatnonzero(widget.predicted == np.array(widget._labels))[0]
+    move(page, "example", int(lucky))
+    assert "all by itself" in reached(page)
+
+
+def test_the_trained_heads(watch: Watch) -> None:
+    page = watch.open(PATH)
+    found = numbers(page, 1)
+    assert found["logits"].shape == (700,)
+    assert found["accuracy"][0] > 0.9
+    box = explorer(page, 1)
+    names = box.locator(".aw-head-name").all_text_contents()
+    assert names == [f"{h}head {h}" for h in (1, 2, 3, 4)]
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    box.get_by_role("button", name="Mute head 1").click()
+    settle(page)
+    box.get_by_role("button", name="Copy as Python").click()
+    source = page.evaluate("() => navigator.clipboard.readText()")
+
+    class Model:
+        faders: list[float] | None = None
+
+    model = Model()
+    exec(source, {"explorer": model})  # the data are the notebook's, only the state is copied
+    assert model.faders == [0, 1, 1, 1]
+    assert watch.bad == []
+
+
+@pytest.mark.parametrize("fragment", [
+    "example=40", "faders=[1,1]", "faders=[1,1,1,3]", "shown=true", "query=9", "guessing=1",
+])  # fmt: skip
+def test_a_wrong_link_changes_nothing(watch: Watch, fragment: str) -> None:
+    page = watch.open(f"{PATH}#head-explorer?{fragment}")
+    agree(page, HeadExplorer())
+    assert explorer(page).get_by_label("example", exact=True).input_value() == "0"
+    assert watch.bad == []
+
+
+def test_a_link_between_the_steps_is_rounded(watch: Watch) -> None:
+    page = watch.open(f"{PATH}#head-explorer?example=2.6&query=0.4&shown=[1,0.2,1,1]")
+    settle(page)
+    assert explorer(page).get_by_label("example", exact=True).input_value() == "3"
+    assert not explorer(page).get_by_label("lines of ring", exact=True).is_checked()
+    assert watch.bad == []
+
+
+def test_copied_python_rebuilds_the_state(watch: Watch) -> None:
+    page = watch.open(PATH)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    fade(page, "ring", 0.7)
+    move(page, "example", 5)
+    explorer(page).get_by_role("button", name="Copy as Python").click()
+    source = page.evaluate("() => navigator.clipboard.readText()")
+    space: dict[str, Any] = {}
+    exec(source.replace("\nHeadExplorer(", "\nwidget = HeadExplorer("), space)
+    agree(page, space["widget"])
+    assert space["widget"].example == 5
+
+
+def test_fits_and_reset(watch_everywhere: Watch) -> None:
+    page = watch_everywhere.open(PATH)
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    for which in (0, 1):
+        box = explorer(page, which)
+        assert box.evaluate("e => e.scrollWidth <= e.clientWidth")
+        lines = box.locator(".aw-lines").bounding_box()
+        assert lines
+        texts = box.locator(".aw-lines text").evaluate_all(
+            "all => all.map((t) => t.getBoundingClientRect()).filter((r) => r.width > 0)"
+            ".map((r) => [r.left + scrollX, r.right + scrollX])"
+        )
+        assert len(texts) >= 14  # twelve names, two labels, and the numbers on the lines
+        assert min(left for left, _ in texts) >= lines["x"] - 1
+        assert max(right for _, right in texts) <= lines["x"] + lines["width"] + 1
+    fade(page, "family", 0.2)
+    press(page, "Reset")
+    agree(page, HeadExplorer())
+    assert watch_everywhere.bad == []

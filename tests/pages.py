@@ -1,0 +1,132 @@
+"""The built book in a real headless Chromium, cut off from every other host."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["book/index.html", *sorted(
+    str(p.relative_to(ROOT).with_suffix(".html")) for p in (ROOT / "book").glob("*")
+    if p.suffix in (".ipynb", ".md") and p.stem != "index"
+)]  # fmt: skip
+CHAPTERS = [page for page in PAGES if Path(page).name[:2].isdigit()]
+ALIVE = ["book/index.html", *CHAPTERS]  # pages with widgets
+SITE = ROOT / "_build" / "html"
+COMPRESSED = {".html", ".js", ".css", ".json", ".svg"}
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves the site as a public host does: text compressed."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args, directory=str(SITE))  # type: ignore[arg-type]
+
+    def log_message(self, *args: object) -> None:
+        """Keep the test's output clean."""
+
+    def do_GET(self) -> None:
+        file = Path(self.translate_path(self.path))
+        if file.suffix not in COMPRESSED or not file.is_file():
+            return super().do_GET()
+        body = gzip.compress(file.read_bytes(), 6)
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(str(file)))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        return None
+
+
+class Watch:
+    """A browser page that remembers everything that should not have happened."""
+
+    def __init__(self, context: BrowserContext, site: str) -> None:
+        self.site = site
+        self.bad: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.on("pageerror", lambda error: self.bad.append(f"error: {error}"))
+        self.page.on("console", self._console)
+        self.page.on("request", self._request)
+        self.page.on("response", self._response)
+
+    def open(self, path: str) -> Page:
+        """Open a page of the book and wait until its widgets are alive."""
+        self.page.goto(f"{self.site}/{path}")
+        if self.page.locator('script[type*="widget-view"]').count():
+            self.page.wait_for_selector("html[data-live-host=ready]")
+        return self.page
+
+    def _ours(self, url: str) -> bool:
+        return url.startswith((self.site, "data:", "blob:"))
+
+    def _console(self, message: object) -> None:
+        if message.type in ("error", "warning"):  # type: ignore[attr-defined]
+            self.bad.append(f"console: {message.text}")  # type: ignore[attr-defined]
+
+    def _request(self, request: object) -> None:
+        if not self._ours(request.url):  # type: ignore[attr-defined]
+            self.bad.append(f"external request: {request.url}")  # type: ignore[attr-defined]
+
+    def _response(self, response: object) -> None:
+        if response.status >= 400:  # type: ignore[attr-defined]
+            self.bad.append(f"{response.status}: {response.url}")  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[str]:
+    if not (SITE / "index.html").exists():
+        pytest.fail("the book is not built: run `make book` first")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def new_context(browser: Browser, width: int = 1300, theme: str = "light") -> BrowserContext:
+    """A window of a reader who has just arrived."""
+    phone = width < 500
+    return browser.new_context(
+        viewport={"width": width, "height": 844 if phone else 900},
+        color_scheme=theme,  # type: ignore[arg-type]
+        is_mobile=phone,
+        has_touch=phone,
+        reduced_motion="reduce",
+    )
+
+
+@pytest.fixture(scope="session")
+def wide(browser: Browser) -> Iterator[BrowserContext]:
+    """A wide window in the light theme, shared by the tests: opening one takes a second."""
+    with new_context(browser) as context:
+        yield context
+
+
+@pytest.fixture(scope="session")
+def phone(browser: Browser) -> Iterator[BrowserContext]:
+    """A phone in the dark theme, shared by the tests."""
+    with new_context(browser, 390, "dark") as context:
+        yield context
+
+
+@pytest.fixture
+def watch(wide: BrowserContext, site: str) -> Iterator[Watch]:
+    """A wide page in the light theme."""
+    watch = Watch(wide, site)
+    yield watch
+    watch.page.close()
+
+
+@pytest.fixture(params=["wide", "phone"])
+def watch_everywhere(request: pytest.FixtureRequest, site: str) -> Iterator[Watch]:
+    """Both widths and both themes in two pages: the one does not depend on the other."""
+    watch = Watch(request.getfixturevalue(request.param), site)
+    yield watch
+    watch.page.close()

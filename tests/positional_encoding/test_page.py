@@ -1,0 +1,191 @@
+"""The position explorer in the rendered page: numbers, keys, words, links, refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page
+
+from attn_utils.widgets import PositionExplorer
+from tests.driving import move_slider, settle
+from tests.pages import Watch
+
+PATH = "book/06-positional-encoding.html"
+LABELS = {"position": "position", "width": "width d", "base": "base", "look_back": "look back"}
+RESULTS = ("vector", "matrix", "scores", "curve", "outputs", "changes")
+
+
+def explorer(page: Page) -> Locator:
+    return page.locator(".aw-position-explorer").first
+
+
+def numbers(page: Page) -> dict[str, Any]:
+    settle(page)
+    found = explorer(page).evaluate("e => e.numbers()")
+    return {name: np.array(found[name]) for name in RESULTS}
+
+
+def move(page: Page, label: str, value: float) -> None:
+    move_slider(explorer(page).get_by_label(label, exact=True), value)
+
+
+def choose(page: Page, encoding: str) -> None:
+    explorer(page).get_by_label("positions are").select_option(encoding)
+
+
+def reached(page: Page) -> str:
+    settle(page)
+    return " ".join(explorer(page).locator(".aw-reached").all_text_contents())
+
+
+@pytest.mark.parametrize("controls", [
+    {},
+    {"width": 4.0, "position": 95.0, "look_back": 3.0},
+    {"encoding": "rotary", "width": 64.0, "position": 20.0, "look_back": 8.0,
+     "order": [2, 1, 0, 3, 4], "positions_on": True},
+    {"encoding": "learned", "width": 24.0, "position": 63.0, "order": [4, 3, 2, 1, 0],
+     "positions_on": True},
+    {"encoding": "learned", "position": 64.0},
+    {"base": 10.0, "width": 10.0, "order": [1, 0, 2, 3, 4], "positions_on": True},
+])  # fmt: skip
+def test_everything_equals_torch(watch: Watch, controls: dict[str, Any]) -> None:
+    from json import dumps
+    from urllib.parse import urlencode
+
+    query = urlencode({name: dumps(value) for name, value in controls.items()})
+    page = watch.open(f"{PATH}#position-explorer{'?' + query if query else ''}")
+    found = numbers(page)
+    for name, expected in PositionExplorer(**controls).reference().items():
+        np.testing.assert_allclose(found[name], expected.ravel(), atol=1e-5, err_msg=name)
+    assert watch.bad == []
+
+
+def test_sliders_and_keys(watch: Watch) -> None:
+    page = watch.open(PATH)
+    position = explorer(page).get_by_label("position", exact=True)
+    position.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    settle(page)
+    assert position.input_value() == "8"
+    assert position.get_attribute("aria-valuetext") == "8"
+    expected = PositionExplorer(position=8).vector
+    np.testing.assert_allclose(numbers(page)["vector"], expected, atol=1e-5)
+    assert explorer(page).locator(".aw-digit.aw-one").count() == 1  # 8 is 1000 in binary
+    clocks = explorer(page).locator(".aw-clocks").get_attribute("aria-label") or ""
+    assert "16 clock hands at position 8. The fastest has made 1.27 turns" in clocks
+
+
+def test_a_click_into_the_matrix_goes_there(watch: Watch) -> None:
+    page = watch.open(PATH)
+    map_ = explorer(page).get_by_role("application").first
+    map_.scroll_into_view_if_needed()
+    area = map_.bounding_box()
+    assert area
+    map_.click(position={"x": 10, "y": area["height"] * 30.5 / 96})
+    settle(page)
+    assert explorer(page).get_by_label("position", exact=True).input_value() == "30"
+
+
+def test_words_move_and_keep_their_outputs(watch: Watch) -> None:
+    page = watch.open(PATH)
+    box = explorer(page)
+    names = box.locator(".aw-word")
+    before = numbers(page)["outputs"].reshape(5, 8)
+    button = box.get_by_role("button", name="move old to the right")
+    button.focus()
+    page.keyboard.press("Enter")
+    settle(page)
+    assert names.all_text_contents() == ["dog", "old", "bites", "young", "man"]
+    assert page.evaluate("() => document.activeElement.ariaLabel") == "move old to the right"
+    after = numbers(page)
+    np.testing.assert_allclose(after["outputs"].reshape(5, 8), before[[1, 0, 2, 3, 4]], atol=1e-9)
+    assert "cannot tell" in (box.locator(".aw-report").text_content() or "")
+    box.get_by_label("tell the layer the positions").check()
+    assert numbers(page)["changes"].max() > 0.1
+    settle(page)
+    assert "can tell" in (box.locator(".aw-report").text_content() or "")
+    assert "Shuffle so that" in reached(page)
+    box.get_by_role("button", name="Back in order").click()
+    assert numbers(page)["changes"].max() == 0
+    box.get_by_role("button", name="Shuffle", exact=True).click()
+    settle(page)
+    assert names.all_text_contents() != ["old", "dog", "bites", "young", "man"]
+    assert watch.bad == []
+
+
+def test_beyond_the_table(watch: Watch) -> None:
+    page = watch.open(PATH)
+    choose(page, "learned")
+    move(page, "position", 64)
+    settle(page)
+    assert "rows 0 to 63" in (explorer(page).locator(".aw-refusal").text_content() or "")
+    assert "does not have" in reached(page)
+    choose(page, "sinusoidal")
+    settle(page)
+    assert explorer(page).locator(".aw-refusal").text_content() == ""
+    assert np.linalg.norm(numbers(page)["vector"]) == pytest.approx(4.0)
+
+
+def test_goals_can_be_reached(watch: Watch) -> None:
+    page = watch.open(PATH)
+    assert reached(page) == ""
+    move(page, "position", 44)
+    assert "fastest hand" in reached(page)
+    move(page, "position", 20)
+    move(page, "look back", 8)
+    assert "best match position 12" in reached(page)
+    move(page, "base", 0)  # a logarithmic slider: its left end is base 10
+    assert "fall to half" in reached(page)
+    assert "nearly the same" not in reached(page)
+    page.goto("about:blank")
+    page = watch.open(f"{PATH}#position-explorer?width=4&base=49")
+    assert "nearly the same" in reached(page)
+
+
+@pytest.mark.parametrize("fragment", [
+    "position=500", "width=true", "order=[0,0,1,2,3]", "order=[0,1]", "encoding=%22x%22", "base=1",
+])  # fmt: skip
+def test_a_wrong_link_changes_nothing(watch: Watch, fragment: str) -> None:
+    page = watch.open(f"{PATH}#position-explorer?{fragment}")
+    expected = PositionExplorer()
+    for name, found in numbers(page).items():
+        np.testing.assert_allclose(found, getattr(expected, name), atol=1e-5)
+    assert watch.bad == []
+
+
+def test_a_link_between_the_steps_is_rounded(watch: Watch) -> None:
+    page = watch.open(f"{PATH}#position-explorer?width=7&position=3.4")
+    expected = PositionExplorer(width=8, position=3)
+    np.testing.assert_allclose(numbers(page)["vector"], expected.vector, atol=1e-5)
+
+
+def test_copied_python_rebuilds_the_state(watch: Watch) -> None:
+    page = watch.open(PATH)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    choose(page, "rotary")
+    move(page, "width d", 12)
+    explorer(page).get_by_role("button", name="Shuffle", exact=True).click()
+    found = numbers(page)
+    explorer(page).get_by_role("button", name="Copy as Python").click()
+    source = page.evaluate("() => navigator.clipboard.readText()")
+    space: dict[str, Any] = {}
+    exec(source.replace("\nPositionExplorer(", "\nwidget = PositionExplorer("), space)
+    for name in RESULTS:
+        np.testing.assert_allclose(found[name], getattr(space["widget"], name), atol=1e-5)
+
+
+def test_fits_and_reset(watch_everywhere: Watch) -> None:
+    page = watch_everywhere.open(PATH)
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    move(page, "width d", 64)
+    settle(page)
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    box = explorer(page)
+    assert box.evaluate("e => e.scrollWidth <= e.clientWidth")
+    assert not box.get_by_role("button", name="Run the clocks").count()  # reduced motion
+    box.get_by_role("button", name="Reset").click()
+    np.testing.assert_allclose(numbers(page)["matrix"], PositionExplorer().matrix, atol=1e-5)
+    assert watch_everywhere.bad == []

@@ -1,0 +1,203 @@
+"""The score lab in the rendered page: numbers, keys, pointer, goals, links, export."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page
+
+from attn_utils.widgets import ScoringExplorer
+from tests.driving import move_slider, settle
+from tests.pages import Watch
+
+PATH = "book/03-scoring-functions.html"
+RESULTS = (
+    "scores", "weights", "winners", "spread", "field", "random", "histogram", "entropies",
+)  # fmt: skip
+
+
+def lab(page: Page) -> Locator:
+    return page.locator(".aw-scoring-explorer").first
+
+
+def numbers(page: Page) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    settle(page)
+    return {k: np.array(v) for k, v in lab(page).evaluate("e => e.numbers()").items()}
+
+
+def opened(watch: Watch, **controls: Any) -> Page:
+    """Open the page in a state, by its link."""
+    query = "&".join(f"{name}={quote(json.dumps(value))}" for name, value in controls.items())
+    return watch.open(f"{PATH}#scoring-explorer?{query}" if controls else PATH)
+
+
+def to(page: Page, label: str, value: float) -> None:
+    move_slider(lab(page).get_by_label(label, exact=True), value)
+    settle(page)
+
+
+@pytest.mark.parametrize("controls", [
+    {},
+    {"rule": "scaled dot", "temperature": 0.05, "dimension": 512},
+    {"rule": "cosine", "query": [-0.4, 2.7], "temperature": 50, "dimension": 12},
+    {"rule": "cosine", "query": [0, 0], "dimension": 64},
+    {"rule": "additive", "query": [0.5, -1.1], "temperature": 3.3, "dimension": 384},
+    {"rule": "additive", "key_points": [3, 3, 3, -3, -3, 3, 0, 0], "dimension": 77},
+])  # fmt: skip
+def test_numbers_equal_torch(watch: Watch, controls: dict[str, Any]) -> None:
+    found = numbers(opened(watch, **controls))
+    expected = ScoringExplorer(**controls).reference()
+    assert set(found) == set(RESULTS) == set(expected)
+    for name in RESULTS:
+        np.testing.assert_allclose(found[name], expected[name].flatten(), atol=1e-5, err_msg=name)
+    assert watch.bad == []
+
+
+def test_keyboard_alone(watch: Watch) -> None:
+    page = watch.open(PATH)
+    before = numbers(page)
+    query = lab(page).get_by_role("slider", name="query")
+    query.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    expected = ScoringExplorer(query=[1.3, -0.2]).reference()["scores"]
+    np.testing.assert_allclose(numbers(page)["scores"], expected, atol=1e-5)
+    key = lab(page).get_by_role("slider", name="key 2")
+    key.focus()
+    page.keyboard.press("ArrowUp")
+    page.wait_for_timeout(400)  # spoken values follow once things rest
+    assert "key 2 at -0.80, 1.70" in (key.get_attribute("aria-valuetext") or "")
+    dial = lab(page).get_by_label("dimension d", exact=True)
+    dial.focus()
+    page.keyboard.press("ArrowRight")
+    assert dial.get_attribute("aria-valuetext") == "2"
+    assert numbers(page)["random"][0] > before["random"][0] * 1.2
+    marker = lab(page).get_by_role("slider", name="dimension", exact=True)
+    marker.focus()
+    page.keyboard.press("ArrowRight")
+    settle(page)
+    assert dial.get_attribute("aria-valuetext") == "3"
+    assert watch.bad == []
+
+
+def test_dragging_the_query(watch: Watch) -> None:
+    page = watch.open(PATH)
+    page.wait_for_load_state("networkidle")  # nothing moves the page any more
+    query = lab(page).get_by_role("slider", name="query")
+    query.scroll_into_view_if_needed()
+    area = query.bounding_box()
+    assert area
+    x, y = area["x"] + area["width"] / 2, area["y"] + area["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 120, y + 60, steps=4)
+    page.mouse.up()
+    settle(page)
+    assert "query=" in page.evaluate("() => location.hash")
+    assert numbers(page)["scores"][0] < 0.9  # it was 2.16
+
+
+GOALS = {
+    "dot product and cosine disagree": {"key_points": [1, 1.2, 0.3, 0.2, 2.5, 0.2, -1, -1]},
+    "ranks last": {"query": [-0.6, -0.5], "key_points": [-0.2, -0.2, -2, -1, -2, -2, -1, -3]},
+    "largest slope below 0.01": {"temperature": 0.1},
+    "below half of log 16": {"dimension": 12},
+    "by temperature alone": {"dimension": 256, "temperature": 16},
+}
+
+
+@pytest.mark.parametrize("goal", GOALS)
+def test_goals_check_themselves(watch: Watch, goal: str) -> None:
+    page = opened(watch, **GOALS[goal])
+    settle(page)
+    reached = lab(page).locator(".aw-reached").all_inner_texts()
+    assert any(goal in text for text in reached), reached
+
+
+def test_no_goal_is_reached_at_the_start(watch: Watch) -> None:
+    page = watch.open(PATH)
+    settle(page)
+    assert lab(page).locator(".aw-reached").count() == 0
+    for d in (8, 16):  # neighbours of the right stop
+        page.goto("about:blank")
+        opened(watch, dimension=d)
+        settle(page)
+        assert lab(page).locator(".aw-reached").count() == 0
+
+
+@pytest.mark.parametrize("fragment", [
+    "temperature=0", "dimension=513", "rule=%22euclid%22", "query=[1]", "key_points=[1,2]",
+    "query=[4,0]", "foo=1", "rule=%7B",
+])  # fmt: skip
+def test_a_wrong_link_changes_nothing(watch: Watch, fragment: str) -> None:
+    page = watch.open(f"{PATH}#scoring-explorer?{fragment}")
+    np.testing.assert_allclose(numbers(page)["weights"], ScoringExplorer().weights, atol=1e-5)
+    assert watch.bad == []
+
+
+def test_link_and_copied_python_rebuild_the_state(watch: Watch) -> None:
+    page = watch.open(PATH)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    lab(page).get_by_label("rule").select_option("cosine")
+    to(page, "dimension d", 9)
+    to(page, "temperature", 0.5)
+    expected = numbers(page)
+    lab(page).get_by_role("button", name="Copy as Python").click()
+    source = page.evaluate("() => navigator.clipboard.readText()")
+    space: dict[str, Any] = {}
+    exec(source.replace("\nScoringExplorer(", "\nwidget = ScoringExplorer("), space)
+    np.testing.assert_allclose(expected["random"], space["widget"].random, atol=1e-5)
+    link = page.evaluate("() => location.href")
+    page.goto("about:blank")
+    page.goto(link)
+    page.wait_for_selector("html[data-live-host=ready]")
+    for name, value in numbers(page).items():
+        np.testing.assert_allclose(value, expected[name], atol=1e-9)
+
+
+def test_reset(watch: Watch) -> None:
+    page = watch.open(PATH)
+    start = numbers(page)
+    lab(page).get_by_label("rule").select_option("additive")
+    to(page, "dimension d", 15)
+    lab(page).get_by_role("button", name="Reset").click()
+    for name, value in numbers(page).items():
+        np.testing.assert_allclose(value, start[name])
+
+
+def test_saved_picture_shows_field_and_keys(watch: Watch) -> None:
+    page = watch.open(PATH)
+    with page.expect_download() as download:
+        lab(page).get_by_role("button", name="Save picture").click()
+    from matplotlib.image import imread
+
+    picture = imread(download.value.path())[..., :3]
+    blue = (picture[..., 2] > 0.55) & (picture[..., 0] < 0.3)
+    orange = (picture[..., 0] > 0.65) & (picture[..., 2] < 0.25)
+    assert blue.sum() > 2000
+    assert orange.sum() > 2000
+
+
+def test_everywhere_without_sideways_scrolling(watch_everywhere: Watch) -> None:
+    page = watch_everywhere.open(PATH)
+    settle(page)
+    wide = lab(page).evaluate("e => e.scrollWidth - e.clientWidth")
+    assert wide <= 1
+    # the field lies exactly behind its axes: its corner is the place (-3, 3)
+    off = lab(page).evaluate(
+        """e => {
+          const field = e.querySelector('.aw-score-plane canvas').getBoundingClientRect();
+          const svg = e.querySelector('.aw-score-plane svg');
+          const clip = svg.querySelector('clipPath rect');
+          const [x, y] = [clip.x.baseVal.value, clip.y.baseVal.value];
+          const corner = new DOMPoint(x, y).matrixTransform(svg.getScreenCTM());
+          return Math.hypot(corner.x - field.left, corner.y - field.top);
+        }"""
+    )
+    assert math.isclose(off, 0, abs_tol=1.0)
+    assert watch_everywhere.bad == []

@@ -1,0 +1,65 @@
+"""What can be imported, and what importing costs."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import attn_utils
+from attn_utils import widgets
+
+MODULES = sorted(
+    name
+    for _, name, _ in pkgutil.walk_packages(attn_utils.__path__, "attn_utils.")
+    if not name.endswith((".train", ".widgets", ".widgets.base"))
+)
+HEAVY = [
+    "anywidget",
+    "ipywidgets",
+    "keras",
+    "matplotlib",
+    "pandas",
+    "skimage",
+    "sklearn",
+    "traitlets",
+]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_name_can_be_imported_from_the_package(module):
+    loaded = importlib.import_module(module)
+    for name in getattr(loaded, "__all__", []):
+        assert getattr(attn_utils, name) is getattr(loaded, name)
+
+
+def test_importing_loads_torch_and_nothing_heavier():
+    code = (
+        "import sys, torch, numpy; before = set(sys.modules); import attn_utils; "
+        f"print(sorted((set(sys.modules) - before) & set({HEAVY!r})))"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert output.stdout.strip() == "[]"
+
+
+def test_widgets_are_found_in_the_chapters():
+    found = widgets.all_widgets()
+    assert {"CueExplorer", "DigitReader"} <= found.keys()
+    assert all(getattr(widgets, name) is found[name] for name in found)
+    assert set(found) <= set(dir(widgets))
+    with pytest.raises(ImportError, match="NoSuchWidget"):
+        from attn_utils.widgets import NoSuchWidget  # noqa: F401
+
+
+@pytest.mark.parametrize(
+    "documented",
+    ["attn_utils.masks.causal_mask", "attn_utils.checkpoints.load_vit_checkpoint"],
+)
+def test_names_documented_by_the_first_release(documented):
+    module, _, name = documented.rpartition(".")
+    assert getattr(importlib.import_module(module), name) is getattr(attn_utils, name)

@@ -1,0 +1,152 @@
+"""The Sphinx extensions: fresh front ends, honest cache, right kernel, a build that can fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from failing_cell import name_cell
+from kernel_guard import is_own_interpreter, set_threads
+from light_pages import icons_in_use, lighten, without_idle_scripts
+from live_widgets import slim_state
+from myst_nb.core.execute.base import ExecutionError
+from nbclient.exceptions import CellExecutionError
+from sphinx.errors import ExtensionError
+
+ROOT = Path(__file__).parents[2]
+
+
+def stored(widget_class: str) -> str:
+    """Widget state as MyST-NB stores it, with a front end of long ago."""
+    state = {
+        "_anywidget_id": widget_class, "_esm": "old code", "_css": "old style",
+        "layout": "IPY_MODEL_b", "_model_module": "anywidget", "tooltip": None,
+        "title": "</script><b>", "gain": 1.5,
+    }  # fmt: skip
+    layout = {"model_name": "LayoutModel", "state": {"width": None}}
+    buffers = [{"path": ["weights"], "data": "AAAA", "encoding": "base64"}]
+    return json.dumps({"state": {"a": {"state": state, "buffers": buffers}, "b": layout}})
+
+
+def test_the_page_gets_the_front_end_of_today() -> None:
+    from attn_utils.widgets import CueExplorer
+
+    text, fronts = slim_state(stored("attn_utils.cues.widget.CueExplorer"), {"a"})
+    assert set(fronts.values()) == {CueExplorer._esm, CueExplorer._css}
+    models = json.loads(text)["state"]
+    assert list(models) == ["a"]  # no layout
+    assert set(models["a"]["state"]) == {"_esm", "_css", "title", "gain"}
+    assert models["a"]["state"]["_esm"].replace(":", "-") in fronts
+    assert "</script" not in text
+    assert models["a"]["buffers"][0]["path"] == ["weights"]
+
+
+def test_a_widget_that_is_gone_stops_the_build() -> None:
+    with pytest.raises(ExtensionError, match="NoSuchWidget"):
+        slim_state(stored("attn_utils.cues.widget.NoSuchWidget"), {"a"})
+
+
+def test_a_widget_without_a_view_stays_behind() -> None:
+    text, fronts = slim_state(stored("attn_utils.cues.widget.CueExplorer"), {"another"})
+    assert json.loads(text) == {"state": {}}
+    assert not fronts
+
+
+def test_foreign_kernels_are_recognised() -> None:
+    assert is_own_interpreter("python")
+    assert is_own_interpreter("python3")
+    assert is_own_interpreter(sys.executable)
+    assert not is_own_interpreter("/opt/somewhere/else/bin/python")
+
+
+@pytest.mark.timeout(120)
+def test_a_failing_cell_fails_the_build_and_is_named(tmp_path: Path) -> None:
+    (tmp_path / "book").mkdir()
+    for name in ("_config.yml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("_ext", "assets", "references.bib"):
+        (tmp_path / "book" / name).symlink_to(ROOT / "book" / name)
+    (tmp_path / "attn_utils").symlink_to(ROOT / "attn_utils")
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/broken\n")
+    cells = [
+        nbformat.v4.new_markdown_cell("# A broken chapter"),
+        nbformat.v4.new_code_cell("value = 41"),
+        nbformat.v4.new_code_cell("assert value == 42, 'not the answer'"),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    nbformat.write(notebook, tmp_path / "book" / "broken.ipynb")
+    program = shutil.which("jupyter-book", path=str(Path(sys.executable).parent))
+    assert program
+    options = ["build", ".", "--all", "-W", "-n", "--keep-going"]
+    done = subprocess.run(
+        [program, *options], cwd=tmp_path, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "broken.ipynb" in said
+    assert "cell 2" in said
+    assert "not the answer" in said
+
+
+def test_the_error_is_told_without_the_colours_of_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("atexit.register", lambda function, *args, **kw: function(*args, **kw))
+    error = ExecutionError("book/a.ipynb")
+    error.__cause__ = CellExecutionError(
+        "\x1b[36mCell In\x1b[0m\x1b[32m[3]\x1b[39m", "KeyError", "\x1b[1;31m'gain'\x1b[0m"
+    )
+    name_cell(SimpleNamespace(), error)  # type: ignore[arg-type]
+    said = capsys.readouterr().err
+    assert (
+        said
+        == "\nThe book was not built: book/a.ipynb, code cell 3 failed with\n  KeyError: 'gain'\n\n"
+    )
+
+
+def test_threads_are_one_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    set_threads()
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    set_threads()
+    assert os.environ["OMP_NUM_THREADS"] == "2"
+
+
+def test_only_icons_in_use_are_kept() -> None:
+    style = '.fa-bars:before,.fa-navicon:before{content:"\\f0c9"}.fa-car:before{content:"\\f1b9"}'
+    style += '.admonition:before{content:"\\f05a"}'
+    assert icons_in_use(style, ['<i class="fa-solid fa-bars">']) == {0xF0C9, 0xF05A}
+
+
+def test_a_page_loses_scripts_it_does_not_use() -> None:
+    icons = '<script defer src="../_static/scripts/fontawesome.js?digest=1"></script>'
+    tabs = '<script src="../_static/design-tabs.js?v=1"></script>'
+    ours = '<script async src="../_static/live/host.js"></script>'
+    assert without_idle_scripts(icons + tabs + ours) == ours
+    with_tabs = '<div class="sd-tab-set">' + tabs
+    assert without_idle_scripts(icons + with_tabs) == with_tabs
+
+
+def test_the_pages_of_a_failed_build_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "_static" / "styles").mkdir(parents=True)
+    (tmp_path / "_static" / "scripts").mkdir()
+    script = tmp_path / "_static" / "scripts" / "fontawesome.js"
+    script.touch()
+    app = SimpleNamespace(outdir=tmp_path)
+    lighten(app, RuntimeError("a cell failed"))  # type: ignore[arg-type]
+    assert script.exists()
+    lighten(app, None)  # type: ignore[arg-type]
+    assert not script.exists()

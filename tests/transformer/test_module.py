@@ -1,0 +1,495 @@
+"""The transformer: PyTorch's own layers, a cache that changes nothing, causality, bad input."""
+
+from __future__ import annotations
+
+import copy
+import io
+import itertools
+import math
+from importlib import resources
+
+import pytest
+import torch
+from torch import nn
+
+from attn_utils.core.masks import causal_mask, length_mask
+from attn_utils.explain import record_attention
+from attn_utils.positional_encoding import RotaryEmbedding
+from attn_utils.transformer import (
+    Cache,
+    CausalSelfAttention,
+    DecoderBlock,
+    EncoderBlock,
+    FeedForward,
+    LanguageModel,
+    TransformerDecoder,
+    TransformerEncoder,
+    sample,
+)
+
+AGREES = {torch.float64: 1e-10, torch.float32: 1e-6}
+V = 11
+
+
+def draw(*shape, seed=1, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def text(B, T, seed=1):
+    return torch.randint(V, (B, T), generator=torch.Generator().manual_seed(seed))
+
+
+def shaken(module, seed=3):
+    """Every parameter at random: a bias of 0 or a gain of 1 would hide that it is missing."""
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.normal_(std=0.5)
+    return module.eval()
+
+
+def model(dtype=torch.float64, **options):
+    torch.manual_seed(0)
+    return shaken(LanguageModel(V, 12, 3, 2, 20, **options)).to(dtype)
+
+
+def close(a, b, atol=1e-10):
+    torch.testing.assert_close(a, b, rtol=0, atol=atol)
+
+
+def near(a, b):
+    """As close as the dtype allows at the size of the numbers."""
+    close(a, b, AGREES[b.dtype] * max(1.0, b.abs().max().item()))
+
+
+# --- PyTorch's layers ---------------------------------------------------------------------------
+
+VARIANTS = list(itertools.product([True, False], ["relu", "gelu"], [True, False]))
+
+
+def encoder_pair(norm_first, activation, bias, dtype=torch.float64, **options):
+    theirs = nn.TransformerEncoderLayer(
+        12, 3, 20, norm_first=norm_first, activation=activation, bias=bias, batch_first=True,
+        dtype=dtype, layer_norm_eps=1e-3, **options,
+    )  # fmt: skip
+    return shaken(theirs), EncoderBlock.from_torch(theirs)
+
+
+def decoder_pair(norm_first, activation, bias, dtype=torch.float64, **options):
+    theirs = nn.TransformerDecoderLayer(
+        12, 3, 20, norm_first=norm_first, activation=activation, bias=bias, batch_first=True,
+        dtype=dtype, layer_norm_eps=1e-3, **options,
+    )  # fmt: skip
+    return shaken(theirs), DecoderBlock.from_torch(theirs)
+
+
+@pytest.mark.parametrize("dtype", AGREES)
+@pytest.mark.parametrize(("norm_first", "activation", "bias"), VARIANTS)
+def test_encoder_block_equals_torch(norm_first, activation, bias, dtype):
+    theirs, ours = encoder_pair(norm_first, activation, bias, dtype)
+    x, lens = draw(3, 5, 12, dtype=dtype), torch.tensor([5, 2, 3])
+    past = causal_mask(5)
+    near(ours(x), theirs(x))
+    near(ours(x, is_causal=True), theirs(x, src_mask=~past))
+    near(ours(x, mask=past), theirs(x, src_mask=~past))
+    padding = ~length_mask(lens, 5)[:, 0]
+    near(ours(x, valid_lens=lens), theirs(x, src_key_padding_mask=padding))
+    want = theirs(x, src_mask=~past, src_key_padding_mask=padding)
+    output, weights = ours(x, valid_lens=lens, is_causal=True, return_weights=True)
+    near(output, want)
+    near(weights.sum(-1), torch.ones(3, 3, 5, dtype=dtype))
+    assert (weights[1, ..., 2:] == 0).all()
+    assert (weights.triu(1) == 0).all()
+
+
+@pytest.mark.parametrize("dtype", AGREES)
+@pytest.mark.parametrize(("norm_first", "activation", "bias"), VARIANTS)
+def test_decoder_block_equals_torch(norm_first, activation, bias, dtype):
+    theirs, ours = decoder_pair(norm_first, activation, bias, dtype)
+    x, memory = draw(3, 4, 12, dtype=dtype), draw(3, 6, 12, seed=2, dtype=dtype)
+    past, lens = ~causal_mask(4), torch.tensor([6, 1, 4])
+    near(ours(x, memory), theirs(x, memory, tgt_mask=past))
+    near(ours(x, memory, is_causal=False), theirs(x, memory))
+    padding = ~length_mask(lens, 6)[:, 0]
+    want = theirs(x, memory, tgt_mask=past, memory_key_padding_mask=padding)
+    near(ours(x, memory, memory_valid_lens=lens), want)
+    across = torch.rand(4, 6, generator=torch.Generator().manual_seed(5)) < 0.6
+    across[:, 0] = True
+    want = theirs(x, memory, tgt_mask=past, memory_mask=~across)
+    near(ours(x, memory, memory_mask=across), want)
+    written = torch.tensor([4, 2, 3])
+    want = theirs(x, memory, tgt_mask=past, tgt_key_padding_mask=~length_mask(written, 4)[:, 0])
+    near(ours(x, memory, valid_lens=written), want)
+    own = causal_mask(4) & torch.eye(4, dtype=torch.bool)
+    near(ours(x, memory, mask=own, is_causal=False), theirs(x, memory, tgt_mask=~own))
+    output, (back, over) = ours(x, memory, memory_mask=across, return_weights=True)
+    near(output, theirs(x, memory, tgt_mask=past, memory_mask=~across))
+    assert back.shape == (3, 3, 4, 4)
+    assert over.shape == (3, 3, 4, 6)
+    assert (over[..., ~across] == 0).all()
+
+
+@pytest.mark.parametrize("pair", [encoder_pair, decoder_pair])
+def test_from_torch_copies(pair):
+    theirs, ours = pair(True, "relu", True, dropout=0.25)
+    assert not ours.training
+    assert (ours.dropout, ours.attend.dropout, ours.ff.dropout) == (0.25,) * 3
+    assert type(ours).from_torch(theirs.train()).training
+    counts = [sum(p.numel() for p in module.parameters()) for module in (theirs, ours)]
+    assert counts[0] == counts[1]
+    before = copy.deepcopy(ours.state_dict())
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter.zero_()
+    assert all(torch.equal(before[name], tensor) for name, tensor in ours.state_dict().items())
+
+
+def test_from_torch_with_sequence_first():
+    theirs = shaken(nn.TransformerEncoderLayer(12, 3, 20, dtype=torch.float64))
+    x = draw(2, 5, 12)
+    near(EncoderBlock.from_torch(theirs)(x), theirs(x.transpose(0, 1)).transpose(0, 1))
+
+
+def test_from_torch_refuses_what_it_cannot_reproduce():
+    with pytest.raises(ValueError, match=r"layer: expected torch.nn.TransformerEncoderLayer, got"):
+        EncoderBlock.from_torch(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match=r"layer: expected torch.nn.TransformerDecoderLayer, got"):
+        DecoderBlock.from_torch(nn.TransformerEncoderLayer(4, 2))
+    for activation in (nn.SiLU(), nn.GELU(approximate="tanh")):
+        with pytest.raises(ValueError, match=r"expected ReLU or the erf form of GELU"):
+            EncoderBlock.from_torch(nn.TransformerEncoderLayer(4, 2, activation=activation))
+    for activation in (nn.GELU(), nn.ReLU()):
+        EncoderBlock.from_torch(nn.TransformerEncoderLayer(4, 2, activation=activation))
+
+
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_stacks_equal_torch(norm_first):
+    x, memory = draw(2, 4, 12), draw(2, 6, 12, seed=2)
+    last = nn.LayerNorm(12, dtype=torch.float64) if norm_first else None
+    layer, ours_layer = encoder_pair(norm_first, "gelu", True)
+    theirs = nn.TransformerEncoder(layer, 2, norm=last, enable_nested_tensor=False).eval()
+    ours = TransformerEncoder(12, 3, 2, 20, norm_first=norm_first).double().eval()
+    for i in range(2):
+        ours.blocks[i] = ours_layer
+    near(ours(x), theirs(x))
+    output, weights = ours(x, is_causal=True, return_weights=True)
+    near(output, theirs(x, mask=~causal_mask(4)))
+    assert [w.shape for w in weights] == [(2, 3, 4, 4)] * 2
+    layer, ours_layer = decoder_pair(norm_first, "gelu", True)
+    theirs = nn.TransformerDecoder(layer, 2, norm=last).eval()
+    ours = TransformerDecoder(12, 3, 2, 20, norm_first=norm_first).double().eval()
+    for i in range(2):
+        ours.blocks[i] = ours_layer
+    near(ours(x, memory), theirs(x, memory, tgt_mask=~causal_mask(4)))
+    lens = torch.tensor([6, 2])
+    output, weights = ours(x, memory, memory_valid_lens=lens, return_weights=True)
+    near(output, ours(x, memory, memory_valid_lens=lens))
+    assert [[w.shape for w in pair] for pair in weights] == [[(2, 3, 4, 4), (2, 3, 4, 6)]] * 2
+    assert (weights[0][1][1, ..., 2:] == 0).all()
+
+
+# --- blocks -------------------------------------------------------------------------------------
+
+
+def test_number_of_parameters():
+    D, h = 12, 20
+
+    def count(module):
+        return sum(p.numel() for p in module.parameters())
+
+    assert count(EncoderBlock(D, 3, h)) == 4 * D * D + 2 * D * h + 9 * D + h
+    assert count(DecoderBlock(D, 3, h)) == 8 * D * D + 2 * D * h + 15 * D + h
+    assert count(EncoderBlock(D, 3)) == 12 * D * D + 13 * D
+    assert count(FeedForward(D, bias=False)) == 8 * D * D
+
+
+def test_where_the_norm_stands():
+    x = draw(2, 5, 12)
+    for norm_first in (True, False):
+        block = shaken(EncoderBlock(12, 3, norm_first=norm_first).double())
+        if norm_first:
+            h = x + block.attend(block.norm1(x))
+            want = h + block.ff(block.norm2(h))
+        else:
+            h = block.norm1(x + block.attend(x))
+            want = block.norm2(h + block.ff(h))
+        close(block(x), want)
+
+
+def test_a_block_that_adds_nothing_is_the_identity():
+    block = EncoderBlock(12, 3).double().eval()
+    with torch.no_grad():
+        for layer in (block.attend.W_o, block.ff.down):
+            layer.weight.zero_()
+            layer.bias.zero_()
+    x = draw(2, 5, 12)
+    assert torch.equal(block(x), x)
+
+
+def test_feed_forward_looks_at_one_token_at_a_time():
+    ff, x = shaken(FeedForward(12).double()), draw(2, 5, 12)
+    other = x.clone()
+    other[:, 2] = 7.0
+    changed = (ff(x) != ff(other)).any(-1)
+    assert changed.tolist() == [[False, False, True, False, False]] * 2
+
+
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_dropout_acts_in_training_only(norm_first):
+    x, memory = draw(2, 5, 12), draw(2, 3, 12, seed=2)
+    for block, inputs in (
+        (EncoderBlock(12, 3, norm_first=norm_first, dropout=0.5).double(), (x,)),
+        (DecoderBlock(12, 3, norm_first=norm_first, dropout=0.5).double(), (x, memory)),
+    ):
+        assert not torch.allclose(block(*inputs), block(*inputs))
+        block.eval()
+        assert torch.equal(block(*inputs), block(*inputs))
+
+
+def test_what_is_added_passes_dropout():
+    block = EncoderBlock(12, 3, dropout=1.0).double().train()
+    x = draw(2, 5, 12)
+    assert torch.equal(block(x), x)  # all that would be added is dropped
+
+
+def test_decoder_is_causal_and_encoder_is_not():
+    x, memory = draw(2, 5, 12), draw(2, 3, 12, seed=2)
+    future = x.clone()
+    future[:, 3:] = 100.0
+    decoder = shaken(DecoderBlock(12, 3).double())
+    assert torch.equal(decoder(x, memory)[:, :3], decoder(future, memory)[:, :3])
+    encoder = shaken(EncoderBlock(12, 3).double())
+    assert torch.equal(encoder(x, is_causal=True)[:, :3], encoder(future, is_causal=True)[:, :3])
+    assert (encoder(x)[:, :3] != encoder(future)[:, :3]).all()
+
+
+def test_padding_in_the_memory_does_not_matter():
+    block, x = shaken(DecoderBlock(12, 3).double()), draw(2, 4, 12)
+    memory, lens = draw(2, 6, 12, seed=2), torch.tensor([6, 2])
+    changed = memory.clone()
+    changed[1, 2:] = -5.0
+    output = block(x, memory, memory_valid_lens=lens)
+    assert torch.equal(output, block(x, changed, memory_valid_lens=lens))
+    close(output[1:], block(x[1:], memory[1:, :2]))
+
+
+# --- the cache ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cuts", [[7], [1] * 7, [3, 4], [4, 1, 2], [1, 5, 1]])
+@pytest.mark.parametrize("norm_first", [True, False])
+@pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-10), (torch.float32, 1e-4)])
+def test_reading_in_pieces_is_reading_at_once(cuts, norm_first, dtype, atol):
+    lm, tokens = model(dtype, norm_first=norm_first), text(2, 7)
+    want = lm(tokens)
+    cache, parts = None, []
+    for piece in tokens.split(cuts, dim=1):
+        logits, cache = lm.extend(piece, cache)
+        parts.append(logits)
+    close(torch.cat(parts, 1), want, atol)
+    assert [c.keys.shape for c in cache] == [(2, 3, 7, 4)] * 2
+    assert all(c.keys.shape == c.values.shape for c in cache)
+
+
+def test_cached_attention_by_hand():
+    torch.manual_seed(0)
+    layer = CausalSelfAttention(8, 2).double()
+    x = draw(2, 5, 8)
+    rotary, heads = RotaryEmbedding(4), layer.heads
+
+    def cut(y):
+        return y.view(2, 5, 2, 4).transpose(1, 2)
+
+    q, k, v = rotary(cut(heads.W_q(x))), rotary(cut(heads.W_k(x))), cut(heads.W_v(x))
+    scores = (q @ k.mT / 2).masked_fill(torch.ones(5, 5).triu(1).bool(), -math.inf)
+    want = heads.W_o((scores.softmax(-1) @ v).transpose(1, 2).reshape(2, 5, 8))
+    output, cache = layer(x)
+    close(output, want)
+    close(cache.keys, k)
+    close(cache.values, v)
+    _, cache = layer(x[:, :3])
+    output, longer, weights = layer(x[:, 3:], cache, return_weights=True)
+    close(output, want[:, 3:])
+    close(weights, scores.softmax(-1)[:, :, 3:])
+    close(longer.keys, k)
+    assert cache.keys.shape[2] == 3  # the caller's cache is as it was
+
+
+def test_a_cache_can_be_continued_twice():
+    lm, start = model(), text(1, 4)
+    _, cache = lm.extend(start)
+    for seed in (5, 6):
+        rest = text(1, 3, seed)
+        close(lm.extend(rest, cache)[0], lm(torch.cat([start, rest], 1))[:, 4:])
+
+
+def test_the_model_keeps_nothing():
+    lm = model()
+    names = set(lm.state_dict())
+    lm.generate(text(2, 3), 4)
+    copy.deepcopy(lm)
+    assert set(lm.state_dict()) == names
+    buffer = io.BytesIO()
+    torch.save(lm.state_dict(), buffer)
+    buffer.seek(0)
+    other = LanguageModel(V, 12, 3, 2, 20).double()
+    other.load_state_dict(torch.load(buffer, weights_only=True))
+    assert torch.equal(other.eval()(text(2, 3)), lm(text(2, 3)))
+
+
+def test_batch_items_are_independent():
+    lm, tokens = model(), text(3, 5)
+    want = lm(tokens)
+    for i in range(3):
+        close(lm(tokens[i : i + 1]), want[i : i + 1])
+
+
+# --- the language model -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_language_model_is_causal(norm_first):
+    lm, tokens = model(norm_first=norm_first), text(2, 6)
+    for t in range(1, 6):
+        other = tokens.clone()
+        other[:, t:] = (other[:, t:] + 1) % V
+        assert torch.equal(lm(tokens)[:, :t], lm(other)[:, :t])
+        assert (lm(tokens)[:, t:] != lm(other)[:, t:]).any(-1).all()
+
+
+def test_language_model_knows_the_order():
+    lm, tokens = model(), text(1, 6)
+    swapped = tokens[:, [1, 0, 2, 3, 4, 5]]
+    assert not torch.equal(tokens, swapped)
+    assert not torch.allclose(lm(tokens)[:, -1], lm(swapped)[:, -1])
+
+
+def test_record_attention_sees_every_layer():
+    lm = model()
+    with record_attention(lm) as weights:
+        lm(text(2, 6))
+    assert [w.shape for w in weights] == [(2, 3, 6, 6)] * 2
+    assert all((w.triu(1) == 0).all() for w in weights)
+
+
+def test_a_tiny_model_learns_a_rhyme():
+    torch.manual_seed(0)
+    lm = LanguageModel(V, 16, 2, 1)
+    tokens = torch.arange(64).remainder(V)[None]
+    optimiser = torch.optim.Adam(lm.parameters(), 1e-2)
+    for _ in range(60):
+        loss = nn.functional.cross_entropy(lm(tokens[:, :-1])[0], tokens[0, 1:])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < 0.1
+    lm.eval()
+    assert torch.equal(lm.generate(tokens[:, :5], 20, temperature=0), tokens[:, :25])
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{"temperature": 0}, {}, {"temperature": 0.7, "top_k": 3}])
+@pytest.mark.parametrize("B", [1, 3])
+def test_generation_with_a_cache_is_generation_without(options, B):
+    lm, prompt = model(), text(B, 3)
+    results = []
+    for use_cache in (True, False):
+        generator = torch.Generator().manual_seed(1)
+        results.append(lm.generate(prompt, 12, use_cache=use_cache, generator=generator, **options))
+    assert torch.equal(*results)
+    assert results[0].shape == (B, 15)
+    assert torch.equal(results[0][:, :3], prompt)
+
+
+def test_generation_takes_the_likeliest_of_what_came_before():
+    lm = model()
+    written = lm.generate(text(2, 3), 5, temperature=0)
+    for t in range(3, 8):
+        assert torch.equal(written[:, t], lm(written[:, :t])[:, -1].argmax(-1))
+
+
+def test_generation_is_seeded_and_leaves_no_graph():
+    lm, prompt = model(), text(1, 2)
+    draws = [
+        lm.generate(prompt, 20, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    ]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    assert torch.equal(lm.generate(prompt, 0), prompt)
+
+
+def test_sample_follows_the_chances():
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    generator = torch.Generator().manual_seed(0)
+
+    def shares(**options):
+        drawn = sample(logits.expand(20_000, 4), generator=generator, **options)
+        return torch.bincount(drawn, minlength=4) / 20_000
+
+    close(shares(), torch.tensor([0.5, 0.3, 0.15, 0.05]), 0.02)
+    close(shares(top_k=2), torch.tensor([0.625, 0.375, 0, 0]), 0.02)
+    squares = torch.tensor([0.25, 0.09, 0.0225, 0.0025])
+    close(shares(temperature=0.5), squares / squares.sum(), 0.02)
+    assert shares(temperature=0).tolist() == [1, 0, 0, 0]
+    assert shares(top_k=1).tolist() == [1, 0, 0, 0]
+    assert sample(logits.expand(2, 3, 4)).shape == (2, 3)
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: EncoderBlock(12, 5), r"embed_dim: expected a multiple of num_heads = 5, got 12"),
+        (lambda: EncoderBlock(12, 3, 0), r"hidden: expected a whole number of at least 1, got 0"),
+        (lambda: EncoderBlock(12, 3, dropout=2), r"dropout: expected a probability"),
+        (lambda: FeedForward(4, activation="tanh"), r"activation: expected one of .*got 'tanh'"),
+        (lambda: TransformerEncoder(12, 3, 0), r"depth: expected a whole number"),
+        (lambda: TransformerDecoder(12, 3, 0), r"depth: expected a whole number"),
+        (lambda: LanguageModel(0, 12, 3, 1), r"num_tokens: expected a whole number"),
+        (lambda: LanguageModel(4, 9, 3, 1), r"head_dim: expected an even number, got 3"),
+        (lambda: model()(torch.zeros(2, 3)), r"tokens: expected whole numbers.*got torch.float32"),
+        (lambda: model()(text(2, 3)[0]), r"tokens: expected shape \(B, T ≥ 1\), got \(3,\)"),
+        (lambda: model()(text(2, 0)), r"tokens: expected shape \(B, T ≥ 1\), got \(2, 0\)"),
+        (lambda: model()(text(2, 3) + V), r"tokens: expected numbers from 0 to 10, got 1"),
+        (lambda: model().extend(text(2, 3), []), r"cache: expected 2 entries, got 0"),
+        (lambda: model().generate(text(2, 3), -1), r"steps: expected a whole number .* got -1"),
+        (lambda: model().generate(text(2, 0), 1), r"prompt: expected shape \(B, T ≥ 1\)"),
+        (lambda: sample(torch.zeros(3), -1), r"temperature: expected a number of at least 0"),
+        (lambda: sample(torch.zeros(3), top_k=4), r"top_k: expected .* from 1 to 3, got 4"),
+        (lambda: EncoderBlock(12, 3)(torch.zeros(2, 12)), r"x: expected shape \(B, number, D = 12"),
+        (lambda: DecoderBlock(12, 3)(torch.zeros(2, 4, 12), torch.zeros(2, 4, 8)),
+         r"memory: expected shape \(B, number, D = 12\), got \(2, 4, 8\)"),
+    ],
+)  # fmt: skip
+def test_bad_input(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_cache_of_another_batch_or_model():
+    lm = model()
+    _, cache = lm.extend(text(2, 3))
+    with pytest.raises(ValueError, match=r"cache: expected keys of shape \(1, 3, 'S', 4\)"):
+        lm.extend(text(1, 3), cache)
+    halves = [Cache(c.keys.float(), c.values.float()) for c in cache]
+    with pytest.raises(ValueError, match=r"cache: expected keys .* torch.float64 on cpu"):
+        lm.extend(text(2, 3), halves)
+
+
+# --- the text -----------------------------------------------------------------------------------
+
+
+def test_the_text_is_what_its_note_says():
+    folder = resources.files("attn_utils") / "texts"
+    novel = (folder / "pride-and-prejudice.txt").read_text(encoding="utf-8")
+    assert novel.startswith("It is a truth universally acknowledged, that a single man in")
+    assert novel.isascii()
+    assert len(novel) < 150_000
+    note = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"{len(novel):,} characters, {len(set(novel))} different ones" in note
+    assert "public domain" in note
