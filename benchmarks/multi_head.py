@@ -39,7 +39,8 @@ class Floor(nn.Module):
             f(x).view(B, T, self.num_heads, -1).transpose(1, 2) for f in (self.q, self.k, self.v)
         )
         heads = F.scaled_dot_product_attention(q, k, v)
-        return self.o(heads.transpose(1, 2).reshape(B, T, D))
+        output: Tensor = self.o(heads.transpose(1, 2).reshape(B, T, D))
+        return output
 
 
 def keras_layer() -> Any:
