@@ -123,9 +123,9 @@ def widgets_of(folder: str) -> list[str]:
 def api(chapter: Chapter) -> str:
     """Write a chapter's section of the API page: its public names, then its widgets."""
     module = f"attn_utils.{chapter.folder}"
-    widgets = [f"\n.. autoclass:: {module}.widget.{name}" for name in widgets_of(chapter.folder)]
-    members = [f".. automodule:: {module}", "   :members:", *widgets]
-    return "\n".join([f"## {chapter.title}", "", "```{eval-rst}", *members, "```"])
+    widgets = [f"autoclass:: {module}.widget.{name}" for name in widgets_of(chapter.folder)]
+    documented = [f".. {what}\n   :members:\n" for what in (f"automodule:: {module}", *widgets)]
+    return "\n".join([f"## {chapter.title}", "", "```{eval-rst}", *documented, "```"])
 
 
 def solutions(chapter: Chapter) -> str:
