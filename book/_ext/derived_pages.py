@@ -21,12 +21,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 from myst_parser.mdit_to_docutils.base import compute_unique_slug
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx_external_toc.parsing import parse_toc_yaml
 
 BLOCK = re.compile(r"^```\{derived\} (\w+)\n```$", flags=re.M)
 CHECK = re.compile(r"""\bcheck\(\s*["'](\w+)\.\w+["']""")
@@ -62,10 +62,11 @@ class Chapter:
     @property
     def title(self) -> str:
         """The heading of the first cell."""
-        heading = re.match(r"# +(.+)", self.cells[0]["source"]) if self.cells else None
+        first = str(self.cells[0]["source"]) if self.cells else ""
+        heading = re.match(r"# +(.+?) *$", first, flags=re.M)
         if not heading:
             raise ExtensionError(f"{self.notebook.name}: the first cell has no title")
-        return heading[1].strip()
+        return str(heading[1])
 
     @property
     def folder(self) -> str:
@@ -106,10 +107,9 @@ def anchor(title: str) -> str:
 
 
 def chapters(root: Path) -> list[Chapter]:
-    """Return the chapters in the order of _toc.yml: the entries whose file has a number."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    files = [entry["file"] for part in toc.get("parts", []) for entry in part["chapters"]]
-    return [Chapter(root / f"{file}.ipynb") for file in files if re.search(r"(^|/)\d+-", file)]
+    """Return the chapters in the order of _toc.yml: the pages whose file has a number."""
+    pages = parse_toc_yaml(root / "_toc.yml")
+    return [Chapter(root / f"{page}.ipynb") for page in pages if re.search(r"(^|/)\d+-", page)]
 
 
 def widgets_of(folder: str) -> list[str]:

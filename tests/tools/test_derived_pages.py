@@ -136,5 +136,4 @@ def test_a_page_is_read_again_when_a_chapter_changes(tmp_path: Path, scoring: Ch
 def test_every_exercise_of_the_book_has_an_anchor_of_its_own() -> None:
     for chapter in chapters(ROOT):
         anchors = [exercise.anchor for exercise in chapter.exercises]
-        assert len(anchors) >= 4
-        assert len(set(anchors)) == len(anchors)
+        assert len(set(anchors)) == len(anchors) > 0
