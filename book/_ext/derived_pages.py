@@ -72,7 +72,7 @@ class Chapter:
     def folder(self) -> str:
         """The folder in attn_utils."""
         code = [cell["source"] for cell in self.cells if cell["cell_type"] == "code"]
-        folders = sorted({name for source in code for name in CHECK.findall(source)})
+        folders: list[str] = sorted({name for source in code for name in CHECK.findall(source)})
         if len(folders) != 1:
             raise ExtensionError(
                 f'{self.notebook.name}: expected checks of one folder, check("folder.exercise", …),'
