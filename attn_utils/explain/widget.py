@@ -14,6 +14,7 @@ import torch.nn.functional as F
 import traitlets
 from torch import Tensor
 
+from attn_utils.core.recording import record_attention
 from attn_utils.vit import VisionTransformer
 from attn_utils.widgets.base import (
     Buffer,
@@ -25,7 +26,7 @@ from attn_utils.widgets.base import (
     front_end,
 )
 
-from .explain import attention_rollout, record_attention
+from .explain import attention_rollout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

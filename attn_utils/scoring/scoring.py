@@ -201,14 +201,14 @@ class DotProductAttention(nn.Module):
             queries: (…, T, d).
             keys: (…, S, d), S ≥ 1.
             values: (…, S, dv).
-            mask: see :func:`scaled_dot_product_attention`.
+            mask: see :func:`~attn_utils.core.scaled_dot_product_attention`.
             return_weights: also return the weights.
 
         Returns:
             The output (…, T, dv), or output and weights (…, T, S) before dropout.
 
         Raises:
-            ValueError: as for :func:`scaled_dot_product_attention`.
+            ValueError: as for :func:`~attn_utils.core.scaled_dot_product_attention`.
         """
         check_qkv(queries=queries, keys=keys, values=values)
         dropout_p = self.dropout if self.training else 0.0

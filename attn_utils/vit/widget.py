@@ -10,6 +10,7 @@ import torch
 import traitlets
 from torch import Tensor
 
+from attn_utils.core.recording import record_attention
 from attn_utils.widgets.base import Buffer, Choice, ControlError, LiveWidget, Number, front_end
 
 from .hand_made import hand_made_attention, hand_made_tokens, model_images, photographs
@@ -141,8 +142,6 @@ class PatchExplorer(LiveWidget):
             names: of the images.
             **controls: attributes of the explorer.
         """
-        from attn_utils.explain import record_attention
-
         with torch.no_grad(), record_attention(model) as recorded:
             model(images)
         return cls(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import importlib.util
 import json
-import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -329,15 +328,3 @@ def test_the_command_prints_problems_and_says_so_in_its_exit_status(
     assert capsys.readouterr().out == ""
     assert tool.main([str(good), str(bad)]) == 1
     assert capsys.readouterr().out == f"{bad}: cell 2: has a second heading of level 1\n"
-
-
-def test_the_index_of_solutions_lists_every_exercise() -> None:
-    index = (ROOT / "book" / "solutions.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^- \[(Exercise [^\]]+)\]\(([^)#]+)#", index, flags=re.M)
-    there = []
-    for path in sorted((ROOT / "book").glob("*.ipynb")):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            source = "".join(cell["source"])
-            headings = re.findall(r"^### (Exercise .+?)\s*$", source, flags=re.M)
-            there += [(heading, path.name) for heading in headings]
-    assert listed == there
