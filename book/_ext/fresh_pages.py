@@ -7,6 +7,7 @@ reading; if they differ, every page is written.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,9 +59,34 @@ class Comparison:
         return env.found_docs
 
 
+def search_entries(app: Sphinx) -> Path:
+    """Where the pages' entries in the search index are kept from build to build.
+
+    Sphinx saves its state before it writes, and so without them; the search of the next build would
+    lack those of the pages that are not written again.
+    """
+    return Path(app.doctreedir, "search-entries.json")
+
+
+def restore_search_entries(app: Sphinx, env: BuildEnvironment, changed: list[str]) -> None:
+    """Give Sphinx the entries of the last build."""
+    if search_entries(app).exists():
+        kept = json.loads(search_entries(app).read_text(encoding="utf-8"))
+        env._search_index_index_entries.update(kept)
+
+
+def keep_search_entries(app: Sphinx, error: Exception | None) -> None:
+    """Keep the entries of the pages for the next build."""
+    if error is None:
+        kept = json.dumps(app.env._search_index_index_entries)
+        search_entries(app).write_text(kept, encoding="utf-8")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     comparison = Comparison()
     app.connect("env-before-read-docs", comparison.note)
     app.connect("env-get-updated", comparison.pages_to_write, priority=900)  # after numbering
+    app.connect("env-before-read-docs", restore_search_entries)
+    app.connect("build-finished", keep_search_entries)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

@@ -37,7 +37,7 @@ Words.
 .. math:: 1 + 1
    :label: sum
 """,
-    "c": "C\n=\n\nNothing of others but their titles.\n",
+    "c": "C\n=\n\n.. index:: needle\n\nNothing of others but their titles.\n",
 }
 
 
@@ -94,6 +94,13 @@ def test_prose_that_no_other_page_shows_is_written_alone(book: Path, words: str)
 def test_what_other_pages_show_is_written_everywhere(book: Path, old: str, new: str) -> None:
     change(book, old, new)
     assert build(book) == sorted(PAGES)
+
+
+def test_the_search_still_finds_pages_that_are_not_written_again(book: Path) -> None:
+    assert "needle" in (book / "html" / "searchindex.js").read_text()
+    change(book, "Words.", "Other words.")
+    build(book)
+    assert "needle" in (book / "html" / "searchindex.js").read_text()
 
 
 def test_order_and_memory_do_not_count() -> None:
