@@ -86,6 +86,7 @@ from .transformer import CausalSelfAttention as CausalSelfAttention
 from .transformer import DecoderBlock as DecoderBlock
 from .transformer import EncoderBlock as EncoderBlock
 from .transformer import FeedForward as FeedForward
+from .transformer import KVCache as KVCache
 from .transformer import LanguageModel as LanguageModel
 from .transformer import TransformerDecoder as TransformerDecoder
 from .transformer import TransformerEncoder as TransformerEncoder

@@ -27,7 +27,7 @@ class SEBlock(nn.Module):
         reduction: by how much the bottleneck is narrower than the channels.
 
     Raises:
-        ValueError: an argument is not a whole number of at least 1.
+        ValueError: an argument is not an integer of at least 1.
 
     References:
         Hu et al. (2018). Squeeze-and-excitation networks.
@@ -77,7 +77,7 @@ class ECABlock(nn.Module):
         kernel_size: k, odd; by default what :func:`eca_kernel_size` gives.
 
     Raises:
-        ValueError: C or k is not a whole number of at least 1, k is even, γ is 0 or not finite, b
+        ValueError: C or k is not an integer of at least 1, k is even, γ is 0 or not finite, b
             is not finite.
 
     References:
@@ -133,7 +133,7 @@ def eca_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
         An odd number of at least 1.
 
     Raises:
-        ValueError: C is not a whole number of at least 1, γ is 0 or not finite, b is not finite.
+        ValueError: C is not an integer of at least 1, γ is 0 or not finite, b is not finite.
 
     References:
         Wang et al. (2020), section 3.2.3.

@@ -54,7 +54,7 @@ def check_sizes(**sizes: int) -> None:
     """Raise ValueError unless all are integers of at least 1."""
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ValueError(f"{name}: expected a whole number of at least 1, got {size!r}")
+            raise ValueError(f"{name}: expected an integer of at least 1, got {size!r}")
 
 
 def check_probability(name: str, p: float) -> None:

@@ -241,4 +241,4 @@ def _softmax_(scores: Tensor, dim: int) -> Tensor:
 
 def _check_count(name: str, count: int, least: int = 0) -> None:
     if isinstance(count, bool | Tensor) or int(count) != count or count < least:
-        raise ValueError(f"{name}: expected a whole number of at least {least}, got {count!r}")
+        raise ValueError(f"{name}: expected an integer of at least {least}, got {count!r}")

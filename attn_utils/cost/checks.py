@@ -154,7 +154,7 @@ def _check_longest(longest: Callable[[int, int, int], Any]) -> None:
         if not isinstance(got, int) and got == int(got):
             got = int(got)
         if not isinstance(got, int):
-            raise Mistake(f"a length is a whole number of tokens, got {got}")
+            raise Mistake(f"a length is an integer, got {got}")
         wrong = {
             math.isqrt(budget // (heads * itemsize)): "one matrix fits, but scores and weights are "
             "two, side by side",

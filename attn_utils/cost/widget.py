@@ -113,7 +113,7 @@ class CostCalculator(LiveWidget):
     def _whole(self, proposal: traitlets.Bunch) -> float:
         value = float(proposal.value)
         if value != int(value):
-            raise ControlError(f"{proposal.trait.name}: expected a whole number, got {value}")
+            raise ControlError(f"{proposal.trait.name}: expected an integer, got {value}")
         return value
 
     @property

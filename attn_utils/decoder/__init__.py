@@ -5,7 +5,7 @@ after the other. Without attention (:class:`FixedVectorDecoder`) all it ever see
 one vector; with attention (:class:`AttentionDecoder`) each of its states is a query, and the
 encoder's outputs are keys and values. Everything else is the same, so that the two can be compared.
 
-Tokens are whole numbers. Sources are padded at the end, with any token: what lies behind
+Tokens are integers. Sources are padded at the end, with any token: what lies behind
 ``valid_lens`` is never looked at. The chapter's data, dates as people write them, are here as well.
 """
 

@@ -63,7 +63,7 @@ class GRUEncoder(nn.Module):
             valid_lens: (B,), how many of them count, from 1 to S.
 
         Raises:
-            ValueError: tokens or lengths that are no whole numbers in their range or do not fit.
+            ValueError: tokens or lengths that are not integers in their range or do not fit.
         """
         _check_tokens("source", source, self.embedding.num_embeddings)
         B, S = source.shape
@@ -136,7 +136,7 @@ class FixedVectorDecoder(nn.Module):
             attention.
 
         Raises:
-            ValueError: tokens that are no whole numbers in their range, or another batch size
+            ValueError: tokens that are not integers in their range, or another batch size
                 than the memory's.
         """
         _check_tokens("previous", previous, self.start + 1)
@@ -227,7 +227,7 @@ class EncoderDecoder(nn.Module):
             without attention.
 
         Raises:
-            ValueError: tokens or lengths that are no whole numbers in their range or do not fit.
+            ValueError: tokens or lengths that are not integers in their range or do not fit.
         """
         _check_tokens("targets", targets, self.decoder.start)
         start = targets.new_full((len(targets), 1), self.decoder.start)
@@ -305,7 +305,7 @@ def greedy_decode(
 def _check_tokens(name: str, tokens: Tensor, vocab_size: int) -> None:
     if not isinstance(tokens, Tensor) or tokens.dtype not in (torch.int64, torch.int32):
         got = tokens.dtype if isinstance(tokens, Tensor) else type(tokens).__name__
-        raise ValueError(f"{name}: expected a tensor of whole numbers (int64), got {got}")
+        raise ValueError(f"{name}: expected a tensor of integers (int64), got {got}")
     if tokens.ndim != 2 or tokens.shape[1] == 0:
         raise ValueError(
             f"{name}: expected shape (B, number) with at least one token, got {tuple(tokens.shape)}"

@@ -187,7 +187,7 @@ class AlignmentExplorer(LiveWidget):
     def _whole(self, proposal: traitlets.Bunch) -> float:
         value = float(proposal.value)
         if value % 1:
-            raise ControlError(f"step: expected a whole number, got {value:g}")
+            raise ControlError(f"step: expected an integer, got {value:g}")
         return value
 
     @torch.no_grad()

@@ -286,7 +286,7 @@ class DigitReader(LiveWidget):
     def _whole(self, proposal: traitlets.Bunch) -> float:
         value = float(proposal.value)
         if value % 1:
-            raise ControlError(f"{proposal.trait.name}: expected a whole number, got {value:g}")
+            raise ControlError(f"{proposal.trait.name}: expected an integer, got {value:g}")
         return value
 
     def paper(self) -> Bitmap:

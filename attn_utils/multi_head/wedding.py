@@ -149,8 +149,8 @@ def checked(
         )
     if (arrays["weights"] < 0).any() or (arrays["weights"] > 1 + 1e-4).any():
         raise ValueError("weights: expected numbers from 0 to 1")
-    labels = _whole_numbers("labels", labels, N, 0, C - 1)
-    asked = [] if asked is None else _whole_numbers("asked", asked, N, 0, T - 1)
+    labels = _integers("labels", labels, N, 0, C - 1)
+    asked = [] if asked is None else _integers("asked", asked, N, 0, T - 1)
     rows = [("tokens", tokens, S)] + ([("query_tokens", query_tokens, T)] if query_tokens else [])
     if not query_tokens and T != S:
         raise ValueError(f"query_tokens: expected names of {T} queries, got None")
@@ -185,12 +185,12 @@ def _array(name: str, value: Any, shape: str) -> np.ndarray[Any, np.dtype[np.flo
     return array
 
 
-def _whole_numbers(name: str, value: Any, count: int, low: int, high: int) -> list[int]:
+def _integers(name: str, value: Any, count: int, low: int, high: int) -> list[int]:
     numbers = value.tolist() if isinstance(value, Tensor | np.ndarray) else list(value)
     fits = all(isinstance(k, int) and low <= k <= high for k in numbers)
     if len(numbers) != count or not fits:
         raise ValueError(
-            f"{name}: expected {count} whole numbers from {low} to {high}, got {len(numbers)}"
+            f"{name}: expected {count} integers from {low} to {high}, got {len(numbers)}"
             + (f" of them, {numbers}" if len(numbers) < 9 else "")
         )
     return numbers

@@ -45,7 +45,7 @@ class HeadExplorer(LiveWidget):
         weights: attention weights (N, H, T, S), H up to 8.
         contributions: what each head adds to the logits, (N, H, C).
         bias: what the logits are without any head, (C,).
-        labels: the right class of each example, N whole numbers from 0.
+        labels: the right class of each example, N integers from 0.
         classes: names of the C classes.
         query_tokens: for each example the names of the T queries; by default those of the keys.
         asked: for each example the query that the answer is read from; by default none is marked.
@@ -188,7 +188,7 @@ class HeadExplorer(LiveWidget):
         value = float(proposal.value)
         if value % 1:
             name = proposal.trait.name
-            raise ControlError(f"{name}: expected a whole number, got {value:g}")
+            raise ControlError(f"{name}: expected an integer, got {value:g}")
         return value
 
     @traitlets.validate("faders", "shown")

@@ -122,7 +122,7 @@ class PositionExplorer(LiveWidget):
         name, value = proposal.trait.name, float(proposal.value)
         step = 2 if name == "width" else 1
         if value % step:
-            expected = "an even number" if step == 2 else "a whole number"
+            expected = "an even number" if step == 2 else "an integer"
             raise ControlError(f"{name}: expected {expected}, got {value:g}")
         return value
 

@@ -5,12 +5,19 @@ post-norm; :class:`TransformerEncoder` and :class:`TransformerDecoder` stack the
 :class:`LanguageModel` is a decoder without a memory: it predicts the next token from those before
 it, and writes with a cache of keys and values.
 
-Shapes: B batch, T tokens (with a cache: the new ones), S all tokens so far, H heads, D = dim,
-d = D / H, V number of different tokens.
+Shapes: B batch, T tokens (with a cache: the new ones), S all tokens so far, H heads, D = embed_dim,
+d = D / H, V = vocab_size.
 """
 
 from .blocks import DecoderBlock, EncoderBlock, FeedForward
-from .language_model import Cache, CausalBlock, CausalSelfAttention, LanguageModel, sample
+from .language_model import (
+    Cache,
+    CausalBlock,
+    CausalSelfAttention,
+    KVCache,
+    LanguageModel,
+    sample,
+)
 from .stacks import TransformerDecoder, TransformerEncoder
 
 __all__ = [
@@ -20,6 +27,7 @@ __all__ = [
     "DecoderBlock",
     "EncoderBlock",
     "FeedForward",
+    "KVCache",
     "LanguageModel",
     "TransformerDecoder",
     "TransformerEncoder",

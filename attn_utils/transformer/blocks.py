@@ -1,6 +1,6 @@
 """Blocks of the transformer: attention, a small network for each token, and what joins them.
 
-Shapes: B batch, T tokens, S tokens of the other sequence, H heads, D = dim.
+Shapes: B batch, T tokens, S tokens of the other sequence, H heads, D = embed_dim.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class FeedForward(nn.Module):
     """Process each token by itself: ``W₂ φ(W₁ x + b₁) + b₂``, (…, D) -> (…, D).
 
     Args:
-        dim: D, width of the input and of the output.
+        embed_dim: D, width of the input and of the output.
         hidden: width in between; by default 4 D.
         activation: φ, "gelu" (in its erf form) or "relu".
         bias: whether both layers have a bias.
@@ -36,7 +36,7 @@ class FeedForward(nn.Module):
 
     def __init__(
         self,
-        dim: int,
+        embed_dim: int,
         hidden: int | None = None,
         *,
         activation: str = "gelu",
@@ -44,20 +44,20 @@ class FeedForward(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        hidden = 4 * dim if hidden is None else hidden
-        check_sizes(dim=dim, hidden=hidden)
+        hidden = 4 * embed_dim if hidden is None else hidden
+        check_sizes(embed_dim=embed_dim, hidden=hidden)
         check_probability("dropout", dropout)
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation: expected one of {[*ACTIVATIONS]}, got {activation!r}")
         self.activation = activation
         self.dropout = dropout
-        self.up = nn.Linear(dim, hidden, bias=bias)
-        self.down = nn.Linear(hidden, dim, bias=bias)
+        self.fc1 = nn.Linear(embed_dim, hidden, bias=bias)
+        self.fc2 = nn.Linear(hidden, embed_dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute (…, D) -> (…, D)."""
-        inner = ACTIVATIONS[self.activation](self.up(x))  # (…, D) -> (…, hidden)
-        output: Tensor = self.down(F.dropout(inner, self.dropout, self.training))
+        inner = ACTIVATIONS[self.activation](self.fc1(x))  # (…, D) -> (…, hidden)
+        output: Tensor = self.fc2(F.dropout(inner, self.dropout, self.training))
         return output
 
 
@@ -87,14 +87,14 @@ class Residual(nn.Module):
 class EncoderBlock(Residual):
     """Self-attention, then a feed-forward network, each added to the residual stream.
 
-    Pre-norm (``norm_first=True``): ``h = x + attend(norm1(x))``, ``y = h + ff(norm2(h))``.
-    Post-norm: ``h = norm1(x + attend(x))``, ``y = norm2(h + ff(h))``, as in the paper.
+    Pre-norm (``norm_first=True``): ``h = x + attn(norm1(x))``, ``y = h + mlp(norm2(h))``.
+    Post-norm: ``h = norm1(x + attn(x))``, ``y = norm2(h + mlp(h))``, as in the paper.
 
     It computes what ``torch.nn.TransformerEncoderLayer`` does with the same weights (see
     :meth:`from_torch`). With biases it has 4 D² + 2 D·hidden + 9 D + hidden parameters.
 
     Args:
-        dim: D.
+        embed_dim: D.
         num_heads: H, a divisor of D.
         hidden: inner width of the feed-forward network; by default 4 D.
         norm_first: pre-norm or post-norm.
@@ -114,7 +114,7 @@ class EncoderBlock(Residual):
 
     def __init__(
         self,
-        dim: int,
+        embed_dim: int,
         num_heads: int,
         hidden: int | None = None,
         *,
@@ -125,10 +125,11 @@ class EncoderBlock(Residual):
         eps: float = 1e-5,
     ) -> None:
         super().__init__(norm_first, dropout)
-        self.norm1 = nn.LayerNorm(dim, eps, bias=bias)
-        self.attend = MultiHeadAttention(dim, num_heads, bias=bias, dropout=dropout)
-        self.norm2 = nn.LayerNorm(dim, eps, bias=bias)
-        self.ff = FeedForward(dim, hidden, activation=activation, bias=bias, dropout=dropout)
+        self.embed_dim = embed_dim
+        self.norm1 = nn.LayerNorm(embed_dim, eps, bias=bias)
+        self.attn = MultiHeadAttention(embed_dim, num_heads, bias=bias, dropout=dropout)
+        self.norm2 = nn.LayerNorm(embed_dim, eps, bias=bias)
+        self.mlp = FeedForward(embed_dim, hidden, activation=activation, bias=bias, dropout=dropout)
 
     def forward(
         self,
@@ -158,13 +159,13 @@ class EncoderBlock(Residual):
 
         def look(h: Tensor) -> Tensor:
             return _attended(
-                self.attend(h, valid_lens=valid_lens, mask=mask, is_causal=is_causal,
+                self.attn(h, valid_lens=valid_lens, mask=mask, is_causal=is_causal,
                             return_weights=return_weights), kept,
             )  # fmt: skip
 
-        _check_stream("x", x, self.attend.embed_dim)
+        _check_stream("x", x, self.embed_dim)
         x = self.add(x, self.norm1, look)
-        x = self.add(x, self.norm2, self.ff)
+        x = self.add(x, self.norm2, self.mlp)
         return (x, kept[0]) if return_weights else x
 
     @classmethod
@@ -182,21 +183,21 @@ class EncoderBlock(Residual):
             ValueError: another kind of module, or an activation other than ReLU and erf GELU.
         """
         _check_kind(layer, nn.TransformerEncoderLayer)
-        return cast(EncoderBlock, _copied(cls, layer, {"attend": "self_attn"}))
+        return cast(EncoderBlock, _copied(cls, layer, {"attn": "self_attn"}))
 
 
 class DecoderBlock(Residual):
     """Causal self-attention, cross-attention to a memory, and a feed-forward network.
 
-    Pre-norm: ``h = x + attend(norm1(x))``, ``g = h + cross(norm2(h), memory)``,
-    ``y = g + ff(norm3(g))``. Post-norm has each norm behind its sum. The memory, as a rule an
+    Pre-norm: ``h = x + attn(norm1(x))``, ``g = h + cross_attn(norm2(h), memory)``,
+    ``y = g + mlp(norm3(g))``. Post-norm has each norm behind its sum. The memory, as a rule an
     encoder's output, gives the keys and values of the cross-attention and is not normalised here.
 
     Equal to ``torch.nn.TransformerDecoderLayer`` with the same weights and a causal target mask;
     see :meth:`from_torch`. With biases it has 8 D² + 2 D·hidden + 15 D + hidden parameters.
 
     Args:
-        dim: D, width of the tokens and of the memory.
+        embed_dim: D, width of the tokens and of the memory.
         num_heads: H, a divisor of D.
         hidden: inner width of the feed-forward network; by default 4 D.
         norm_first: pre-norm or post-norm.
@@ -214,7 +215,7 @@ class DecoderBlock(Residual):
 
     def __init__(
         self,
-        dim: int,
+        embed_dim: int,
         num_heads: int,
         hidden: int | None = None,
         *,
@@ -225,12 +226,13 @@ class DecoderBlock(Residual):
         eps: float = 1e-5,
     ) -> None:
         super().__init__(norm_first, dropout)
-        self.norm1 = nn.LayerNorm(dim, eps, bias=bias)
-        self.attend = MultiHeadAttention(dim, num_heads, bias=bias, dropout=dropout)
-        self.norm2 = nn.LayerNorm(dim, eps, bias=bias)
-        self.cross = MultiHeadAttention(dim, num_heads, bias=bias, dropout=dropout)
-        self.norm3 = nn.LayerNorm(dim, eps, bias=bias)
-        self.ff = FeedForward(dim, hidden, activation=activation, bias=bias, dropout=dropout)
+        self.embed_dim = embed_dim
+        self.norm1 = nn.LayerNorm(embed_dim, eps, bias=bias)
+        self.attn = MultiHeadAttention(embed_dim, num_heads, bias=bias, dropout=dropout)
+        self.norm2 = nn.LayerNorm(embed_dim, eps, bias=bias)
+        self.cross_attn = MultiHeadAttention(embed_dim, num_heads, bias=bias, dropout=dropout)
+        self.norm3 = nn.LayerNorm(embed_dim, eps, bias=bias)
+        self.mlp = FeedForward(embed_dim, hidden, activation=activation, bias=bias, dropout=dropout)
 
     def forward(
         self,
@@ -266,21 +268,21 @@ class DecoderBlock(Residual):
 
         def look_back(h: Tensor) -> Tensor:
             return _attended(
-                self.attend(h, valid_lens=valid_lens, mask=mask, is_causal=is_causal,
+                self.attn(h, valid_lens=valid_lens, mask=mask, is_causal=is_causal,
                             return_weights=return_weights), kept,
             )  # fmt: skip
 
         def look_across(h: Tensor) -> Tensor:
             return _attended(
-                self.cross(h, memory, valid_lens=memory_valid_lens, mask=memory_mask,
+                self.cross_attn(h, memory, valid_lens=memory_valid_lens, mask=memory_mask,
                            return_weights=return_weights), kept,
             )  # fmt: skip
 
-        _check_stream("x", x, self.attend.embed_dim)
-        _check_stream("memory", memory, self.attend.embed_dim)
+        _check_stream("x", x, self.embed_dim)
+        _check_stream("memory", memory, self.embed_dim)
         x = self.add(x, self.norm1, look_back)
         x = self.add(x, self.norm2, look_across)
-        x = self.add(x, self.norm3, self.ff)
+        x = self.add(x, self.norm3, self.mlp)
         return (x, (kept[0], kept[1])) if return_weights else x
 
     @classmethod
@@ -298,7 +300,7 @@ class DecoderBlock(Residual):
             ValueError: another kind of module, or an activation other than ReLU and erf GELU.
         """
         _check_kind(layer, nn.TransformerDecoderLayer)
-        names = {"attend": "self_attn", "cross": "multihead_attn"}
+        names = {"attn": "self_attn", "cross_attn": "multihead_attn"}
         return cast(DecoderBlock, _copied(cls, layer, names))
 
 
@@ -310,11 +312,11 @@ def _attended(result: Tensor | tuple[Tensor, Tensor], kept: list[Tensor]) -> Ten
     return result
 
 
-def _check_stream(name: str, x: Tensor, dim: int) -> None:
+def _check_stream(name: str, x: Tensor, embed_dim: int) -> None:
     # before the norm, whose own message names no argument
-    if not isinstance(x, Tensor) or x.ndim != 3 or x.shape[-1] != dim:
+    if not isinstance(x, Tensor) or x.ndim != 3 or x.shape[-1] != embed_dim:
         got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"{name}: expected shape (B, number, D = {dim}), got {got}")
+        raise ValueError(f"{name}: expected shape (B, number, D = {embed_dim}), got {got}")
 
 
 def _check_kind(layer: nn.Module, kind: type[nn.Module]) -> None:
@@ -339,8 +341,8 @@ def _copied(
     for name, child in (*layer.named_children(),):
         if isinstance(child, nn.LayerNorm):
             getattr(block, name).load_state_dict(child.state_dict())
-    block.ff.up.load_state_dict(layer.linear1.state_dict())
-    block.ff.down.load_state_dict(layer.linear2.state_dict())
+    block.mlp.fc1.load_state_dict(layer.linear1.state_dict())
+    block.mlp.fc2.load_state_dict(layer.linear2.state_dict())
     return block.train(layer.training)
 
 

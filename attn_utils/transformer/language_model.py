@@ -1,7 +1,7 @@
-"""The transformer: blocks of attention and small networks, stacked, and a model that writes.
+"""A language model: causal blocks with a cache of keys and values, and how to draw from it.
 
-Shapes: B batch, T tokens (with a cache: the new ones), S all tokens so far, H heads, D = dim,
-d = D / H, V number of different tokens.
+Shapes: B batch, T tokens (with a cache: the new ones), S all tokens so far, H heads, D = embed_dim,
+d = D / H, V = vocab_size.
 """
 
 from __future__ import annotations
@@ -21,20 +21,17 @@ from attn_utils.positional_encoding import RotaryEmbedding
 
 from .blocks import FeedForward, Residual
 
-__all__ = ["Cache", "CausalBlock", "CausalSelfAttention", "LanguageModel", "sample"]
+__all__ = ["CausalBlock", "CausalSelfAttention", "KVCache", "LanguageModel", "sample"]
 
 
-# --- stacks -------------------------------------------------------------------------------------
-
-
-# --- a model that writes ------------------------------------------------------------------------
-
-
-class Cache(NamedTuple):
+class KVCache(NamedTuple):
     """Keys (already rotated) and values of the tokens so far, (B, H, S, d) each, of one layer."""
 
     keys: Tensor
     values: Tensor
+
+
+Cache = KVCache  # its older name
 
 
 class CausalSelfAttention(nn.Module):
@@ -45,7 +42,7 @@ class CausalSelfAttention(nn.Module):
     sees the last key. The module keeps nothing: whoever writes holds the cache.
 
     Args:
-        dim: D.
+        embed_dim: D.
         num_heads: H, with D / H even.
         bias: whether the four layers have a bias.
         dropout: probability of dropping a weight in training.
@@ -55,15 +52,15 @@ class CausalSelfAttention(nn.Module):
     """
 
     def __init__(
-        self, dim: int, num_heads: int, *, bias: bool = False, dropout: float = 0.0
+        self, embed_dim: int, num_heads: int, *, bias: bool = False, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        self.heads = MultiHeadAttention(dim, num_heads, bias=bias, dropout=dropout)
-        self.rotary = RotaryEmbedding(dim // num_heads)
+        self.heads = MultiHeadAttention(embed_dim, num_heads, bias=bias, dropout=dropout)
+        self.rotary = RotaryEmbedding(embed_dim // num_heads)
 
     def forward(
-        self, x: Tensor, cache: Cache | None = None, *, return_weights: bool = False
-    ) -> tuple[Tensor, Cache] | tuple[Tensor, Cache, Tensor]:
+        self, x: Tensor, cache: KVCache | None = None, *, return_weights: bool = False
+    ) -> tuple[Tensor, KVCache] | tuple[Tensor, KVCache, Tensor]:
         """Attend from the new tokens to the cached ones and to each other.
 
         Args:
@@ -72,8 +69,8 @@ class CausalSelfAttention(nn.Module):
             return_weights: also return the weights.
 
         Returns:
-            The output (B, T, D) and the longer cache, and with ``return_weights`` the weights
-            (B, H, T, S).
+            The output (B, T, D) and the cache with the new tokens, and with ``return_weights`` the
+            weights (B, H, T, S).
 
         Raises:
             ValueError: a cache of another batch, model or dtype.
@@ -97,15 +94,15 @@ class CausalSelfAttention(nn.Module):
             dropout_p=layer.dropout if self.training else 0.0,
             return_weights=return_weights,
         )
-        output, longer = layer.W_o(join_heads(heads)), Cache(k, v)
-        return (output, longer) if weights is None else (output, longer, weights)
+        output, new_cache = layer.W_o(join_heads(heads)), KVCache(k, v)
+        return (output, new_cache) if weights is None else (output, new_cache, weights)
 
 
 class CausalBlock(Residual):
     """One layer of :class:`LanguageModel`: cached causal self-attention, then a feed-forward.
 
     Args:
-        dim: D.
+        embed_dim: D.
         num_heads: H, with D / H even.
         hidden: inner width of the feed-forward network; by default 4 D.
         norm_first: pre-norm or post-norm.
@@ -117,7 +114,7 @@ class CausalBlock(Residual):
 
     def __init__(
         self,
-        dim: int,
+        embed_dim: int,
         num_heads: int,
         hidden: int | None = None,
         *,
@@ -125,34 +122,34 @@ class CausalBlock(Residual):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(norm_first, dropout)
-        self.norm1 = nn.LayerNorm(dim)
-        self.attend = CausalSelfAttention(dim, num_heads, dropout=dropout)
-        self.norm2 = nn.LayerNorm(dim)
-        self.ff = FeedForward(dim, hidden, dropout=dropout)
+        self.norm1 = nn.LayerNorm(embed_dim)
+        self.attn = CausalSelfAttention(embed_dim, num_heads, dropout=dropout)
+        self.norm2 = nn.LayerNorm(embed_dim)
+        self.mlp = FeedForward(embed_dim, hidden, dropout=dropout)
 
-    def forward(self, x: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
-        """Pass the new tokens on: (B, T, D) and the cache -> (B, T, D) and the longer cache."""
-        longer: list[Cache] = []
+    def forward(self, x: Tensor, cache: KVCache | None = None) -> tuple[Tensor, KVCache]:
+        """Pass the new tokens on, (B, T, D) -> (B, T, D), and append them to the cache."""
+        new_cache: list[KVCache] = []
 
         def look_back(h: Tensor) -> Tensor:
-            output, now = self.attend(h, cache)
-            longer.append(now)
+            output, now = self.attn(h, cache)
+            new_cache.append(now)
             return cast(Tensor, output)
 
         x = self.add(x, self.norm1, look_back)
-        x = self.add(x, self.norm2, self.ff)
-        return x, longer[0]
+        x = self.add(x, self.norm2, self.mlp)
+        return x, new_cache[0]
 
 
 class LanguageModel(nn.Module):
-    """Predict the next token from those before it: embed, ``depth`` causal blocks, read out.
+    """Predict the next token from those before it: embedding, ``depth`` causal blocks, head.
 
     Positions are rotary, so no length is built in; beyond the lengths it was trained on, a model
     is nevertheless out of its depth.
 
     Args:
-        num_tokens: V, how many different tokens there are.
-        dim: D.
+        vocab_size: V, how many different tokens there are.
+        embed_dim: D.
         num_heads: H, with D / H even.
         depth: number of blocks.
         hidden: inner width of the feed-forward networks; by default 4 D.
@@ -169,8 +166,8 @@ class LanguageModel(nn.Module):
 
     def __init__(
         self,
-        num_tokens: int,
-        dim: int,
+        vocab_size: int,
+        embed_dim: int,
         num_heads: int,
         depth: int,
         hidden: int | None = None,
@@ -179,47 +176,49 @@ class LanguageModel(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_sizes(num_tokens=num_tokens, depth=depth)
-        self.embed = nn.Embedding(num_tokens, dim)
+        check_sizes(vocab_size=vocab_size, depth=depth)
+        self.vocab_size = vocab_size
+        self.embedding = nn.Embedding(vocab_size, embed_dim)
         self.blocks = nn.ModuleList(
-            CausalBlock(dim, num_heads, hidden, norm_first=norm_first, dropout=dropout)
+            CausalBlock(embed_dim, num_heads, hidden, norm_first=norm_first, dropout=dropout)
             for _ in range(depth)
         )
-        self.norm = nn.LayerNorm(dim) if norm_first else nn.Identity()
-        self.readout = nn.Linear(dim, num_tokens)
+        self.norm = nn.LayerNorm(embed_dim) if norm_first else nn.Identity()
+        self.head = nn.Linear(embed_dim, vocab_size)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Give the logits of what follows each token, (B, T) whole numbers -> (B, T, V)."""
+        """Give the logits of what follows each token, (B, T) integers -> (B, T, V)."""
         return self.extend(tokens)[0]
 
     def extend(
-        self, tokens: Tensor, cache: Sequence[Cache] | None = None
-    ) -> tuple[Tensor, list[Cache]]:
+        self, tokens: Tensor, cache: Sequence[KVCache] | None = None
+    ) -> tuple[Tensor, list[KVCache]]:
         """Read the next tokens of a text of which the cache holds what was read before.
 
         Reading a text in pieces gives the logits of reading it at once.
 
         Args:
-            tokens: (B, T), the new tokens, whole numbers below V.
+            tokens: (B, T), the new tokens, integers below V.
             cache: what the last call returned; None at the beginning of a text.
 
         Returns:
-            The logits of the new tokens, (B, T, V), and the longer cache, one entry per block.
+            The logits of the new tokens, (B, T, V), and the cache with the new tokens in it,
+            one entry per block.
 
         Raises:
-            ValueError: tokens that are not whole numbers of shape (B, T ≥ 1) below V, or a cache
+            ValueError: tokens that are not integers of shape (B, T ≥ 1) below V, or a cache
                 that is not this model's.
         """
         self._check(tokens)
         pasts = [None] * len(self.blocks) if cache is None else list(cache)
         if len(pasts) != len(self.blocks):
             raise ValueError(f"cache: expected {len(self.blocks)} entries, got {len(pasts)}")
-        longer = []
-        x = self.embed(tokens)  # (B, T) -> (B, T, D)
+        new_cache = []
+        x = self.embedding(tokens)  # (B, T) -> (B, T, D)
         for block, past in zip(self.blocks, pasts, strict=True):
             x, now = block(x, past)
-            longer.append(now)
-        return self.readout(self.norm(x)), longer
+            new_cache.append(now)
+        return self.head(self.norm(x)), new_cache
 
     @torch.no_grad()
     def generate(
@@ -251,9 +250,9 @@ class LanguageModel(nn.Module):
         """
         self._check(prompt, "prompt")
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-            raise ValueError(f"steps: expected a whole number of at least 0, got {steps!r}")
+            raise ValueError(f"steps: expected an integer of at least 0, got {steps!r}")
         text, unread = prompt, prompt
-        cache: list[Cache] | None = None
+        cache: list[KVCache] | None = None
         for _ in range(steps):
             if use_cache:
                 logits, cache = self.extend(unread, cache)
@@ -264,10 +263,10 @@ class LanguageModel(nn.Module):
         return text
 
     def _check(self, tokens: Tensor, name: str = "tokens") -> None:
-        V = self.embed.num_embeddings
+        V = self.vocab_size
         if not isinstance(tokens, Tensor) or tokens.dtype not in (torch.int64, torch.int32):
             got = tokens.dtype if isinstance(tokens, Tensor) else type(tokens).__name__
-            raise ValueError(f"{name}: expected whole numbers, int64 or int32, got {got}")
+            raise ValueError(f"{name}: expected integers, int64 or int32, got {got}")
         if tokens.ndim != 2 or tokens.shape[1] == 0:
             raise ValueError(f"{name}: expected shape (B, T ≥ 1), got {tuple(tokens.shape)}")
         if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < V:
@@ -299,18 +298,18 @@ def sample(
     if not 0 <= temperature < float("inf"):
         raise ValueError(f"temperature: expected a number of at least 0, got {temperature!r}")
     if top_k is not None and (isinstance(top_k, bool) or not 1 <= top_k <= V):
-        raise ValueError(f"top_k: expected a whole number from 1 to {V}, got {top_k!r}")
+        raise ValueError(f"top_k: expected an integer from 1 to {V}, got {top_k!r}")
     if temperature == 0:
         return logits.argmax(-1)
     if top_k is not None:
         border = logits.topk(top_k).values[..., -1:]  # the smallest that stays
         logits = logits.masked_fill(logits < border, -torch.inf)
-    chances = F.softmax(logits / temperature, dim=-1)
-    drawn = torch.multinomial(chances.reshape(-1, V), 1, generator=generator)
+    probabilities = F.softmax(logits / temperature, dim=-1)
+    drawn = torch.multinomial(probabilities.reshape(-1, V), 1, generator=generator)
     return drawn.reshape(logits.shape[:-1])
 
 
-def _check_cache(cache: Cache, new: Tensor) -> None:
+def _check_cache(cache: KVCache, new: Tensor) -> None:
     B, H, _, d = new.shape
     for name, old in zip(("keys", "values"), cache, strict=True):
         fits = old.ndim == 4 and (*old.shape[:2], old.shape[3]) == (B, H, d)

@@ -1,6 +1,6 @@
 """Stacks of transformer blocks: the encoder and the decoder of the paper, pre-norm or post-norm.
 
-Shapes: B batch, T tokens, H heads, D = dim.
+Shapes: B batch, T tokens, H heads, D = embed_dim.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class TransformerEncoder(nn.Module):
     Positions are not its business: add them to the input.
 
     Args:
-        dim: D.
+        embed_dim: D.
         num_heads: H, a divisor of D.
         depth: number of blocks.
         hidden: inner width of the feed-forward networks; by default 4 D.
@@ -33,7 +33,7 @@ class TransformerEncoder(nn.Module):
 
     def __init__(
         self,
-        dim: int,
+        embed_dim: int,
         num_heads: int,
         depth: int,
         hidden: int | None = None,
@@ -44,10 +44,10 @@ class TransformerEncoder(nn.Module):
         super().__init__()
         check_sizes(depth=depth)
         self.blocks = nn.ModuleList(
-            EncoderBlock(dim, num_heads, hidden, norm_first=norm_first, dropout=dropout)
+            EncoderBlock(embed_dim, num_heads, hidden, norm_first=norm_first, dropout=dropout)
             for _ in range(depth)
         )
-        self.norm = nn.LayerNorm(dim) if norm_first else nn.Identity()
+        self.norm = nn.LayerNorm(embed_dim) if norm_first else nn.Identity()
 
     def forward(
         self,
@@ -82,7 +82,7 @@ class TransformerDecoder(nn.Module):
     """A stack of decoder blocks that read a memory; after pre-norm blocks one last norm.
 
     Args:
-        dim: D, width of the tokens and of the memory.
+        embed_dim: D, width of the tokens and of the memory.
         num_heads: H, a divisor of D.
         depth: number of blocks.
         hidden: inner width of the feed-forward networks; by default 4 D.
@@ -95,7 +95,7 @@ class TransformerDecoder(nn.Module):
 
     def __init__(
         self,
-        dim: int,
+        embed_dim: int,
         num_heads: int,
         depth: int,
         hidden: int | None = None,
@@ -106,10 +106,10 @@ class TransformerDecoder(nn.Module):
         super().__init__()
         check_sizes(depth=depth)
         self.blocks = nn.ModuleList(
-            DecoderBlock(dim, num_heads, hidden, norm_first=norm_first, dropout=dropout)
+            DecoderBlock(embed_dim, num_heads, hidden, norm_first=norm_first, dropout=dropout)
             for _ in range(depth)
         )
-        self.norm = nn.LayerNorm(dim) if norm_first else nn.Identity()
+        self.norm = nn.LayerNorm(embed_dim) if norm_first else nn.Identity()
 
     def forward(
         self,

@@ -53,8 +53,8 @@ def test_length_mask_of_the_course():
         (torch.tensor(3), 4, r"got torch.int64 of shape \(\)"),
         (torch.zeros(1, 1, 1).long(), 4, "valid_lens: expected integers"),
         ([3, 2], 4, "valid_lens: expected a tensor, got list"),
-        (torch.tensor([0]), 0, "num_keys: expected a whole number of at least 1, got 0"),
-        (torch.tensor([0]), True, "num_keys: expected a whole number"),
+        (torch.tensor([0]), 0, "num_keys: expected an integer of at least 1, got 0"),
+        (torch.tensor([0]), True, "num_keys: expected an integer"),
     ],
 )
 def test_length_mask_refuses(lens, keys, message):
@@ -109,9 +109,9 @@ def test_causal_mask_device_and_refusals():
     with pytest.raises(ValueError, match="align: expected"):
         causal_mask(2, align="bottom_right")
     for bad in (-1, 1.5, True):
-        with pytest.raises(ValueError, match="num_queries: expected a whole number"):
+        with pytest.raises(ValueError, match="num_queries: expected an integer"):
             causal_mask(bad)
-    with pytest.raises(ValueError, match="num_keys: expected a whole number"):
+    with pytest.raises(ValueError, match="num_keys: expected an integer"):
         causal_mask(2, -2)
 
 

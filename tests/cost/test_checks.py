@@ -99,7 +99,7 @@ WRONG = [
     ("longest", lambda b, h, i: math.isqrt(b // (2 * h)), "bytes and numbers"),
     ("longest", lambda b, h, i: b // (2 * h * i), "root of it"),
     ("longest", lambda b, h, i: math.ceil((b / (2 * h * i)) ** 0.5), "rounded up"),
-    ("longest", lambda b, h, i: (b / (2 * h * i)) ** 0.5, "whole number"),
+    ("longest", lambda b, h, i: (b / (2 * h * i)) ** 0.5, "a length is an integer"),
     ("longest", lambda b, h, i: 3, "expected"),
     ("cache", lambda *a: None, "nothing has been computed"),
     ("cache", lambda *a: cache(*a) / 2, "two tensors"),

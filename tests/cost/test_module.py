@@ -220,7 +220,7 @@ def test_kv_cache_of_published_sizes():
 
 
 @pytest.mark.parametrize(("call", "message"), [
-    (lambda: attention_flops(0, 8), "num_queries: expected a whole number of at least 1, got 0"),
+    (lambda: attention_flops(0, 8), "num_queries: expected an integer of at least 1, got 0"),
     (lambda: attention_flops(4, 8.0), "width"),
     (lambda: attention_flops(4, 8, num_heads=3), "width: expected a multiple of num_heads = 3"),
     (lambda: attention_flops(4, 8, num_heads=4, kv_heads=3), "kv_heads: expected a divisor"),
@@ -392,7 +392,7 @@ def test_bad_input(attend, place, bad, message):
 
 def test_bad_block_size_and_width():
     for size in (0, -1, 2.0, True):
-        with pytest.raises(ValueError, match="block_size: expected a whole number of at least 1"):
+        with pytest.raises(ValueError, match="block_size: expected an integer of at least 1"):
             blockwise_attention(*qkv_of(2), block_size=size)
     for attend in (blockwise_attention, linear_attention):
         with pytest.raises(ValueError, match="q: expected a width of at least 1"):

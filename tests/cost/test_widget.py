@@ -99,10 +99,10 @@ def test_results_follow_the_controls():
 
 @pytest.mark.parametrize(("controls", "message"), [
     ({"n": 15}, "n: expected a number from 16 to 1048576, got 15"),
-    ({"n": 100.5}, "n: expected a whole number, got 100.5"),
+    ({"n": 100.5}, "n: expected an integer, got 100.5"),
     ({"n": math.nan}, "n: expected"),
     ({"width": 8}, "width: expected a number from 16"),
-    ({"num_heads": 2.5}, "num_heads: expected a whole number"),
+    ({"num_heads": 2.5}, "num_heads: expected an integer"),
     ({"batch": 0}, "batch: expected"),
     ({"memory": 0}, "memory: expected a number from 1 to 1024"),
     ({"precision": "int8"}, "precision: expected one of float32"),

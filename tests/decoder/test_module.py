@@ -208,7 +208,7 @@ def test_a_small_model_learns_to_copy():
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
-def test_whole_numbers_of_either_size(dtype):
+def test_integers_of_either_size(dtype):
     model = build()
     source, lens, targets = batch()
     want = model(source, lens, targets)
@@ -218,9 +218,9 @@ def test_whole_numbers_of_either_size(dtype):
 
 
 @pytest.mark.parametrize(("call", "message"), [
-    (lambda: GRUEncoder(0, 4, 5), "vocab_size: expected a whole number"),
-    (lambda: AttentionDecoder(6, 4, 6, 10, 0), "attention_size: expected a whole number"),
-    (lambda: FixedVectorDecoder(6, 4, 0, 10), "num_hiddens: expected a whole number"),
+    (lambda: GRUEncoder(0, 4, 5), "vocab_size: expected an integer"),
+    (lambda: AttentionDecoder(6, 4, 6, 10, 0), "attention_size: expected an integer"),
+    (lambda: FixedVectorDecoder(6, 4, 0, 10), "num_hiddens: expected an integer"),
     (lambda: build()(batch()[0].float(), *batch()[1:]), "source: expected a tensor of whole"),
     (lambda: build()(batch()[0][0], *batch()[1:]), r"source: expected shape \(B, number\)"),
     (lambda: build()(batch()[0] + 8, *batch()[1:]), "source: expected tokens from 0 to 8, got 9"),
@@ -230,7 +230,7 @@ def test_whole_numbers_of_either_size(dtype):
     (lambda: build()(batch()[0], torch.tensor([8, 3, 1]), batch()[2]), "valid_lens: expected"),
     (lambda: build()(*batch()[:2], batch()[2] + V), "targets: expected tokens from 0 to 5"),
     (lambda: build()(*batch()[:2], batch()[2][:2]), "previous: expected a batch of 3"),
-    (lambda: greedy_decode(build(), *batch()[:2], 0), "num_steps: expected a whole number"),
+    (lambda: greedy_decode(build(), *batch()[:2], 0), "num_steps: expected an integer"),
 ])  # fmt: skip
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):

@@ -90,7 +90,7 @@ def test_sizes_are_read_from_the_parameters():
     ({"text": "a" * 81}, "text: expected up to 80"),
     ({"text": 3}, "text: expected up to 80"),
     ({"step": 10}, "step: expected a number from 0 to 9"),
-    ({"step": 1.5}, "step: expected a whole number"),
+    ({"step": 1.5}, "step: expected an integer"),
     ({"words": "a"}, "words: no such control"),
 ])  # fmt: skip
 def test_bad_controls(controls, message):

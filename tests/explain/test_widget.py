@@ -216,7 +216,7 @@ def test_examples_that_do_not_fit(examples, message):
         ({"layer": 4}, "layer: expected a number from 0 to 3"),
         ({"head": 5}, "head: expected a number from 0 to 4"),
         ({"query": 17}, "query: expected a number from 0 to 16"),
-        ({"layer": 1.5}, "layer: expected a whole number"),
+        ({"layer": 1.5}, "layer: expected an integer"),
         ({"fit": 1}, "fit: expected True or False"),
         ({"ink": 1}, "ink: no such control"),
     ],

@@ -601,18 +601,18 @@ def test_the_fused_kernel_runs_unless_scores_are_asked_for(monkeypatch):
 @pytest.mark.parametrize(
     ("args", "options", "message"),
     [
-        ((0, 3), {}, r"num_heads: expected a whole number of at least 1, got 0"),
-        ((2, 0), {}, r"key_dim: expected a whole number of at least 1, got 0"),
-        ((2, 3, 0), {}, r"value_dim: expected a whole number of at least 1, got 0"),
+        ((0, 3), {}, r"num_heads: expected an integer of at least 1, got 0"),
+        ((2, 0), {}, r"key_dim: expected an integer of at least 1, got 0"),
+        ((2, 3, 0), {}, r"value_dim: expected an integer of at least 1, got 0"),
         ((2, 3, 5, 1.5), {}, r"dropout: expected a probability from 0 to 1, got 1.5"),
-        ((2, 3), {"output_shape": 0}, r"output_shape: expected a whole number .* got 0"),
+        ((2, 3), {"output_shape": 0}, r"output_shape: expected an integer .* got 0"),
         ((2, 3), {"output_shape": ()}, r"output_shape: expected a size or a sequence .* got \(\)"),
-        ((2, 3), {"output_shape": (3, -1)}, r"output_shape: expected a whole number .* got -1"),
+        ((2, 3), {"output_shape": (3, -1)}, r"output_shape: expected an integer .* got -1"),
         ((2, 3), {"output_shape": 2.5}, r"output_shape: expected a size or a sequence .* got 2.5"),
-        ((2, 3), {"output_shape": "ab"}, r"output_shape: expected a whole number .* got 'a'"),
-        ((2, 3), {"query_size": 0}, r"query_size: expected a whole number of at least 1, got 0"),
-        ((2, 3), {"value_size": 0}, r"value_size: expected a whole number of at least 1, got 0"),
-        ((2, 3), {"key_size": 0}, r"key_size: expected a whole number of at least 1, got 0"),
+        ((2, 3), {"output_shape": "ab"}, r"output_shape: expected an integer .* got 'a'"),
+        ((2, 3), {"query_size": 0}, r"query_size: expected an integer of at least 1, got 0"),
+        ((2, 3), {"value_size": 0}, r"value_size: expected an integer of at least 1, got 0"),
+        ((2, 3), {"key_size": 0}, r"key_size: expected an integer of at least 1, got 0"),
     ],
 )
 def test_bad_sizes(args, options, message):

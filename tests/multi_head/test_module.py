@@ -569,14 +569,14 @@ def test_the_fused_kernel_runs_unless_weights_are_asked_for(monkeypatch):
 @pytest.mark.parametrize(
     ("args", "options", "message"),
     [
-        ((0, 1), {}, r"embed_dim: expected a whole number of at least 1, got 0"),
-        ((8, 0), {}, r"num_heads: expected a whole number of at least 1, got 0"),
-        ((8, 2.0), {}, r"num_heads: expected a whole number of at least 1, got 2.0"),
-        ((8, True), {}, r"num_heads: expected a whole number"),
+        ((0, 1), {}, r"embed_dim: expected an integer of at least 1, got 0"),
+        ((8, 0), {}, r"num_heads: expected an integer of at least 1, got 0"),
+        ((8, 2.0), {}, r"num_heads: expected an integer of at least 1, got 2.0"),
+        ((8, True), {}, r"num_heads: expected an integer"),
         ((10, 3), {}, r"embed_dim: expected a multiple of num_heads = 3, got 10"),
-        ((8, 2), {"query_size": 0}, r"query_size: expected a whole number of at least 1, got 0"),
-        ((8, 2), {"key_size": -1}, r"key_size: expected a whole number of at least 1, got -1"),
-        ((8, 2), {"value_size": "8"}, r"value_size: expected a whole number .* got '8'"),
+        ((8, 2), {"query_size": 0}, r"query_size: expected an integer of at least 1, got 0"),
+        ((8, 2), {"key_size": -1}, r"key_size: expected an integer of at least 1, got -1"),
+        ((8, 2), {"value_size": "8"}, r"value_size: expected an integer .* got '8'"),
         ((8, 2), {"dropout": 1.5}, r"dropout: expected a probability from 0 to 1, got 1.5"),
     ],
 )

@@ -148,10 +148,10 @@ def test_cross_attention_has_names_for_queries():
     ({"weights": torch.zeros(200, 3, 8, 8)}, "contributions: expected shape"),
     ({"contributions": torch.zeros(5, 3, 2)}, r"contributions: expected shape \(5, 3, 3\)"),
     ({"bias": torch.zeros(1, 3)}, r"bias: expected shape \(C,\)"),
-    ({"labels": [0, 1]}, "labels: expected 5 whole numbers from 0 to 2, got 2"),
+    ({"labels": [0, 1]}, "labels: expected 5 integers from 0 to 2, got 2"),
     ({"labels": [0, 1, 2, 3, 0]}, "labels: expected 5 whole"),
     ({"labels": torch.zeros(5)}, "labels: expected 5 whole"),
-    ({"asked": [4] * 5}, "asked: expected 5 whole numbers from 0 to 3"),
+    ({"asked": [4] * 5}, "asked: expected 5 integers from 0 to 3"),
     ({"tokens": [["a"] * 4] * 4}, "tokens: expected a list for each of 5 examples, got 4"),
     ({"tokens": [["a"] * 3] * 5}, "tokens: expected 4 strings, got 3"),
     ({"tokens": ["abcd"] * 5}, "tokens: expected lists of strings"),
@@ -171,7 +171,7 @@ def test_too_much_for_a_page_is_refused():
 
 @pytest.mark.parametrize(("controls", "message"), [
     ({"example": 40}, "example: expected a number from 0 to 39"),
-    ({"example": 0.5}, "example: expected a whole number"),
+    ({"example": 0.5}, "example: expected an integer"),
     ({"query": 6}, "query: expected a number from -1 to 5"),
     ({"faders": [1, 1]}, "faders: expected 4 numbers, one for each head, got 2"),
     ({"faders": [1, 1, 1, 2.1]}, "faders: expected finite numbers from 0 to 2"),

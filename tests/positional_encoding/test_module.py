@@ -109,13 +109,13 @@ def test_bad_input(make):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: SinusoidalPositionalEncoding(0), "num_hiddens: expected a whole number"),
-        (lambda: SinusoidalPositionalEncoding(4, max_len=0), "max_len: expected a whole number"),
+        (lambda: SinusoidalPositionalEncoding(0), "num_hiddens: expected an integer"),
+        (lambda: SinusoidalPositionalEncoding(4, max_len=0), "max_len: expected an integer"),
         (lambda: SinusoidalPositionalEncoding(4, 1.5), "dropout: expected a probability"),
-        (lambda: LearnedPositionalEmbedding(0, 4), "num_positions: expected a whole number"),
-        (lambda: LearnedPositionalEmbedding(4, 0), "num_hiddens: expected a whole number"),
+        (lambda: LearnedPositionalEmbedding(0, 4), "num_positions: expected an integer"),
+        (lambda: LearnedPositionalEmbedding(4, 0), "num_hiddens: expected an integer"),
         (lambda: RotaryEmbedding(5), "head_dim: expected an even number, got 5"),
-        (lambda: RotaryEmbedding(0), "head_dim: expected a whole number"),
+        (lambda: RotaryEmbedding(0), "head_dim: expected an integer"),
         (lambda: RotaryEmbedding(4, 0.0), "base: expected a positive finite number"),
         (lambda: RotaryEmbedding(4, math.inf), "base: expected a positive finite number"),
     ],

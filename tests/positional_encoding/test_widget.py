@@ -85,7 +85,7 @@ def test_the_fastest_hand_is_back_at_44():
     [
         ({"width": 5}, "width: expected an even number, got 5"),
         ({"width": 66}, "width: expected a number from 4 to 64"),
-        ({"position": 1.5}, "position: expected a whole number, got 1.5"),
+        ({"position": 1.5}, "position: expected an integer, got 1.5"),
         ({"position": 96}, "position: expected a number from 0 to 95"),
         ({"base": float("nan")}, "base: expected a number from 10 to 100000"),
         ({"look_back": -1}, "look_back: expected a number from 0 to 20"),

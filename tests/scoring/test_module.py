@@ -386,7 +386,7 @@ def test_queries_and_keys_are_not_confused_where_their_widths_add_up():
 )
 def test_sizes(make, name):
     for bad in (0, -1, 2.0, True):
-        with pytest.raises(ValueError, match=f"{name}: expected a whole number of at least 1"):
+        with pytest.raises(ValueError, match=f"{name}: expected an integer of at least 1"):
             make(bad)
 
 

@@ -126,7 +126,7 @@ def test_refusals():
     with pytest.raises(ValueError, match=r"x: expected floating-point numbers"):
         module(torch.zeros(2, 3, 4).long())
     for name, sizes in (("dim", (0, 1, 1)), ("dk", (1, -1, 1)), ("dv", (1, 1, 2.5))):
-        with pytest.raises(ValueError, match=f"{name}: expected a whole number"):
+        with pytest.raises(ValueError, match=f"{name}: expected an integer"):
             SelfAttention(*sizes)
 
 

@@ -257,14 +257,14 @@ def test_names_are_public():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: CBAM(0), r"channels: expected a whole number of at least 1, got 0"),
-        (lambda: CBAM(8, 0), r"reduction: expected a whole number of at least 1, got 0"),
+        (lambda: CBAM(0), r"channels: expected an integer of at least 1, got 0"),
+        (lambda: CBAM(8, 0), r"reduction: expected an integer of at least 1, got 0"),
         (lambda: CBAM(8, 2, 4), r"kernel_size: expected an odd number, got 4"),
-        (lambda: ChannelAttention(8, 2.0), r"reduction: expected a whole number .* got 2.0"),
-        (lambda: ChannelAttention("8"), r"channels: expected a whole number .* got '8'"),
-        (lambda: SpatialAttention(0), r"kernel_size: expected a whole number .* got 0"),
+        (lambda: ChannelAttention(8, 2.0), r"reduction: expected an integer .* got 2.0"),
+        (lambda: ChannelAttention("8"), r"channels: expected an integer .* got '8'"),
+        (lambda: SpatialAttention(0), r"kernel_size: expected an integer .* got 0"),
         (lambda: SpatialAttention(2), r"kernel_size: expected an odd number, got 2"),
-        (lambda: SpatialAttention(7.0), r"kernel_size: expected a whole number .* got 7.0"),
+        (lambda: SpatialAttention(7.0), r"kernel_size: expected an integer .* got 7.0"),
     ],
 )
 def test_bad_sizes(make, message):

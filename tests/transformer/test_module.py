@@ -15,12 +15,12 @@ from attn_utils.core.masks import causal_mask, length_mask
 from attn_utils.explain import record_attention
 from attn_utils.positional_encoding import RotaryEmbedding
 from attn_utils.transformer import (
-    Cache,
     CausalBlock,
     CausalSelfAttention,
     DecoderBlock,
     EncoderBlock,
     FeedForward,
+    KVCache,
     LanguageModel,
     TransformerDecoder,
     TransformerEncoder,
@@ -128,7 +128,7 @@ def test_decoder_block_equals_torch(norm_first, activation, bias, dtype):
 def test_from_torch_copies(pair):
     theirs, ours = pair(True, "relu", True, dropout=0.25)
     assert not ours.training
-    assert (ours.dropout, ours.attend.dropout, ours.ff.dropout) == (0.25,) * 3
+    assert (ours.dropout, ours.attn.dropout, ours.mlp.dropout) == (0.25,) * 3
     assert type(ours).from_torch(theirs.train()).training
     counts = [sum(p.numel() for p in module.parameters()) for module in (theirs, ours)]
     assert counts[0] == counts[1]
@@ -203,18 +203,18 @@ def test_where_the_norm_stands():
     for norm_first in (True, False):
         block = shaken(EncoderBlock(12, 3, norm_first=norm_first).double())
         if norm_first:
-            h = x + block.attend(block.norm1(x))
-            want = h + block.ff(block.norm2(h))
+            h = x + block.attn(block.norm1(x))
+            want = h + block.mlp(block.norm2(h))
         else:
-            h = block.norm1(x + block.attend(x))
-            want = block.norm2(h + block.ff(h))
+            h = block.norm1(x + block.attn(x))
+            want = block.norm2(h + block.mlp(h))
         close(block(x), want)
 
 
 def test_a_block_that_adds_nothing_is_the_identity():
     block = EncoderBlock(12, 3).double().eval()
     with torch.no_grad():
-        for layer in (block.attend.W_o, block.ff.down):
+        for layer in (block.attn.W_o, block.mlp.fc2):
             layer.weight.zero_()
             layer.bias.zero_()
     x = draw(2, 5, 12)
@@ -303,10 +303,10 @@ def test_cached_attention_by_hand():
     close(cache.keys, k)
     close(cache.values, v)
     _, cache = layer(x[:, :3])
-    output, longer, weights = layer(x[:, 3:], cache, return_weights=True)
+    output, new_cache, weights = layer(x[:, 3:], cache, return_weights=True)
     close(output, want[:, 3:])
     close(weights, scores.softmax(-1)[:, :, 3:])
-    close(longer.keys, k)
+    close(new_cache.keys, k)
     assert cache.keys.shape[2] == 3  # the caller's cache is as it was
 
 
@@ -401,7 +401,7 @@ def test_generation_is_seeded_and_leaves_no_graph():
     assert torch.equal(lm.generate(prompt, 0), prompt)
 
 
-def test_sample_follows_the_chances():
+def test_sample_follows_the_probabilities():
     logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
     generator = torch.Generator().manual_seed(0)
 
@@ -425,19 +425,19 @@ def test_sample_follows_the_chances():
     ("make", "message"),
     [
         (lambda: EncoderBlock(12, 5), r"embed_dim: expected a multiple of num_heads = 5, got 12"),
-        (lambda: EncoderBlock(12, 3, 0), r"hidden: expected a whole number of at least 1, got 0"),
+        (lambda: EncoderBlock(12, 3, 0), r"hidden: expected an integer of at least 1, got 0"),
         (lambda: EncoderBlock(12, 3, dropout=2), r"dropout: expected a probability"),
         (lambda: FeedForward(4, activation="tanh"), r"activation: expected one of .*got 'tanh'"),
-        (lambda: TransformerEncoder(12, 3, 0), r"depth: expected a whole number"),
-        (lambda: TransformerDecoder(12, 3, 0), r"depth: expected a whole number"),
-        (lambda: LanguageModel(0, 12, 3, 1), r"num_tokens: expected a whole number"),
+        (lambda: TransformerEncoder(12, 3, 0), r"depth: expected an integer"),
+        (lambda: TransformerDecoder(12, 3, 0), r"depth: expected an integer"),
+        (lambda: LanguageModel(0, 12, 3, 1), r"vocab_size: expected an integer"),
         (lambda: LanguageModel(4, 9, 3, 1), r"head_dim: expected an even number, got 3"),
-        (lambda: model()(torch.zeros(2, 3)), r"tokens: expected whole numbers.*got torch.float32"),
+        (lambda: model()(torch.zeros(2, 3)), r"tokens: expected integers.*got torch.float32"),
         (lambda: model()(text(2, 3)[0]), r"tokens: expected shape \(B, T ≥ 1\), got \(3,\)"),
         (lambda: model()(text(2, 0)), r"tokens: expected shape \(B, T ≥ 1\), got \(2, 0\)"),
         (lambda: model()(text(2, 3) + V), r"tokens: expected numbers from 0 to 10, got 1"),
         (lambda: model().extend(text(2, 3), []), r"cache: expected 2 entries, got 0"),
-        (lambda: model().generate(text(2, 3), -1), r"steps: expected a whole number .* got -1"),
+        (lambda: model().generate(text(2, 3), -1), r"steps: expected an integer .* got -1"),
         (lambda: model().generate(text(2, 0), 1), r"prompt: expected shape \(B, T ≥ 1\)"),
         (lambda: sample(torch.zeros(3), -1), r"temperature: expected a number of at least 0"),
         (lambda: sample(torch.zeros(3), top_k=4), r"top_k: expected .* from 1 to 3, got 4"),
@@ -456,7 +456,7 @@ def test_a_cache_of_another_batch_or_model():
     _, cache = lm.extend(text(2, 3))
     with pytest.raises(ValueError, match=r"cache: expected keys of shape \(1, 3, 'S', 4\)"):
         lm.extend(text(1, 3), cache)
-    halves = [Cache(c.keys.float(), c.values.float()) for c in cache]
+    halves = [KVCache(c.keys.float(), c.values.float()) for c in cache]
     with pytest.raises(ValueError, match=r"cache: expected keys .* torch.float64 on cpu"):
         lm.extend(text(2, 3), halves)
 

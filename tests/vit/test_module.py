@@ -434,7 +434,7 @@ def test_bad_resizing_is_named():
         ({"num_prefix_tokens": 17}, "old_grid: expected 0 patches"),
         ({"old_grid": (3, 5)}, r"old_grid: expected 16 patches"),
         ({"old_grid": (16,)}, "old_grid: expected two numbers"),
-        ({"new_grid": (0, 4)}, r"new_grid\[0\]: expected a whole number"),
+        ({"new_grid": (0, 4)}, r"new_grid\[0\]: expected an integer"),
         ({"new_grid": (4, 4, 4)}, "new_grid: expected two numbers"),
     ):
         with pytest.raises(ValueError, match=name):
@@ -508,10 +508,10 @@ def test_batches_are_independent_and_inputs_unchanged():
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("img_size", 0, "img_size: expected a whole number"),
+        ("img_size", 0, "img_size: expected an integer"),
         ("img_size", (4, 4, 4), "img_size: expected a number or a pair"),
-        ("patch_size", (4, 0), "patch_size: expected a whole number"),
-        ("patch_size", 4.0, "patch_size: expected a whole number"),
+        ("patch_size", (4, 0), "patch_size: expected an integer"),
+        ("patch_size", 4.0, "patch_size: expected an integer"),
         ("in_channels", 0, "in_channels: expected"),
         ("num_classes", -1, "num_classes: expected"),
         ("embed_dim", 0, "embed_dim: expected"),

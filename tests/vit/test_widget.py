@@ -146,7 +146,7 @@ PAIR = torch.zeros(2, 1, 4, 4)
     ({"patch": "15"}, "patch: expected one of 14, 16"),
     ({"patch": 16}, "patch: expected one of"),
     ({"layer": 4}, "layer: expected a number from 1 to 3, got 4"),
-    ({"head": 1.5}, "head: expected a whole number, got 1.5"),
+    ({"head": 1.5}, "head: expected an integer, got 1.5"),
     ({"head": 5}, "head: expected a number from 1 to 4"),
     ({"picture": 2}, "picture: expected a number from 0 to 1"),
     ({"down": 1.1}, "down: expected a number from 0"),
