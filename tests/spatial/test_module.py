@@ -199,20 +199,21 @@ def test_properties(shape, reduction, half, scale, seed):
     channel = ChannelAttention(shape[1], reduction).double()
     spatial = SpatialAttention(2 * half + 1).double()
     both = CBAM(shape[1], reduction, 2 * half + 1).double()
+    size = x.abs().max().item()  # a gate is small beside what it is computed from
     for module in (channel, spatial, both):
         gate = module.gate(x)
         assert ((gate >= 0) & (gate <= 1)).all()
-        close(module(x), x * gate)
+        close(module(x), x * gate, scale=size**2)  # x times what its gate is off by
         # items of a batch do not see each other
-        close(module.gate(x[:1]), gate[:1])
+        close(module.gate(x[:1]), gate[:1], scale=size)
     # without biases a black image opens every gate half
     assert torch.equal(channel.gate(0 * x), torch.full((*shape[:2], 1, 1), 0.5).double())
     assert torch.equal(spatial.gate(0 * x), torch.full_like(x[:, :1], 0.5))
     # the channel gate does not see where, the spatial gate does not see which channel
     places, order = torch.randperm(shape[2] * shape[3]), torch.randperm(shape[1])
     moved = x.flatten(2)[:, :, places].view(shape)
-    close(channel.gate(moved), channel.gate(x))
-    close(spatial.gate(x[:, order]), spatial.gate(x))
+    close(channel.gate(moved), channel.gate(x), scale=size)
+    close(spatial.gate(x[:, order]), spatial.gate(x), scale=size)
 
 
 def test_the_map_moves_with_the_image():
