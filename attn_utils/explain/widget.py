@@ -39,7 +39,7 @@ MOST_EXAMPLES = 12
 Bitmap = npt.NDArray[np.bool_]
 
 
-# --- paper, ink and pixels (explain_paper.js does the same) -------------------------------------
+# --- paper, ink and pixels (paper.js does the same) -------------------------------------
 
 
 def pack(bitmap: npt.ArrayLike) -> str:
@@ -223,7 +223,7 @@ class DigitReader(LiveWidget):
             unknown.
     """
 
-    _esm = front_end(__file__, ".js", "model", "paper")
+    _esm = front_end(__file__, ".js")
     _css = front_end(__file__, ".css")
 
     title = traitlets.Unicode("Draw a digit, and see where the model looks").tag(sync=True)

@@ -1,8 +1,8 @@
 """What the widgets share on the Python side: controls as checked traits, buffers, a still picture.
 
-A widget is an :class:`anywidget.AnyWidget`. Its front end is plain JavaScript: the files of
-``kit/`` and the widget's own file are joined into one ES module, because JupyterLab loads it from
-a blob, where relative imports cannot resolve. See README.md in this folder for how to write one.
+A widget is an :class:`anywidget.AnyWidget`. Its front end is plain JavaScript: ``widget.js`` and
+the files it imports, which :mod:`.joining` makes one module. See README.md in this folder for how
+to write one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import base64
 import io
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,24 +20,10 @@ import numpy.typing as npt
 import traitlets
 from torch import Tensor
 
+from .joining import front_end as front_end
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-HERE = Path(__file__).parent
-
-
-def front_end(module: str, suffix: str, *parts: str) -> str:
-    """Join the files of the kit, of ``parts`` and of the widget itself into one text.
-
-    Args:
-        module: ``__file__`` of the widget's Python module; the others lie beside it.
-        suffix: ".js" or ".css".
-        parts: further files of this widget, by name; they go before the widget's own.
-    """
-    file = Path(module)
-    own = [file.with_name(f"{part}{suffix}") for part in (*parts, file.stem)]
-    files = [*sorted((HERE / "kit").glob(f"*{suffix}")), *own]
-    return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 
 
 class ControlError(traitlets.TraitError, ValueError):

@@ -1,10 +1,12 @@
+import { clamp, element, fixed, freshId } from "./dom.js";
+
 // Native inputs bound to traits: keyboard, touch and screen readers come with them.
 // What a control may be set to (range, options, label) is declared once, on the Python trait.
-const field = (label, input, ...rest) =>
+export const field = (label, input, ...rest) =>
   element("div", { className: "aw-field" }, element("label", { htmlFor: input.id, textContent: label }), input, ...rest);
 
 // `log`: equal ways on the slider are equal factors, and values have three digits.
-const slider = (w, name, { format = (v) => fixed(v), log = false } = {}) => {
+export const slider = (w, name, { format = (v) => fixed(v), log = false } = {}) => {
   const { min, max, step, label } = w.spec(name);
   const input = element("input", { type: "range", id: freshId(), ...(log ? { min: 0, max: 1, step: 0.005 } : { min, max, step }) });
   const place = log ? (value) => Math.log(value / min) / Math.log(max / min) : (value) => value;
@@ -20,7 +22,7 @@ const slider = (w, name, { format = (v) => fixed(v), log = false } = {}) => {
   return field(label, input, output);
 };
 
-const select = (w, name) => {
+export const select = (w, name) => {
   const { options, label } = w.spec(name);
   const input = element("select", { id: freshId() }, ...options.map((o) => element("option", { value: o, textContent: o })));
   w.show(name, (value) => (input.value = value));
@@ -31,7 +33,7 @@ const select = (w, name) => {
   return field(label, input);
 };
 
-const toggle = (w, name) => {
+export const toggle = (w, name) => {
   const input = element("input", { type: "checkbox", id: freshId() });
   w.show(name, (value) => (input.checked = value));
   input.addEventListener("change", () => {
@@ -43,7 +45,7 @@ const toggle = (w, name) => {
   return box;
 };
 
-const button = (label, run, properties = {}) => {
+export const button = (label, run, properties = {}) => {
   const node = element("button", { type: "button", textContent: label, ...properties });
   node.addEventListener("click", run);
   return node;

@@ -1,6 +1,11 @@
+import { viewOf } from "./buffers.js";
+import { button } from "./controls.js";
+import { element, freshId, oncePerFrame } from "./dom.js";
+import { copyText, linkTo, pictureOf, pythonFor, stateFromLink } from "./share.js";
+
 // What every widget of the book has around its own drawing: a titled box, bound controls, a status
 // line that is read aloud, goals, and the buttons reset / copy link / copy as Python / save picture.
-const openWidget = ({ model, el, signal }) => {
+export const openWidget = ({ model, el, signal }) => {
   const specs = new Map(model.get("_controls"));
   const name = model.get("_name");
   const start = Object.fromEntries([...specs.keys()].map((key) => [key, model.get(key)]));
@@ -140,7 +145,7 @@ const fits = (spec, value, present) => {
 };
 
 // JupyterLab calls render before the element is in the page, where it has neither size nor colours.
-const onceShown = (render) => async (context) => {
+export const onceShown = (render) => async (context) => {
   while (!context.el.isConnected && !context.signal?.aborted) await new Promise((f) => requestAnimationFrame(f));
   if (!context.signal?.aborted) render(context);
 };

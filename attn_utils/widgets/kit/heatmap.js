@@ -1,7 +1,10 @@
+import { clamp, element, fixed } from "./dom.js";
+import { colourRamp, onThemeChange } from "./theme.js";
+
 // A matrix as a canvas of cells with a colour bar, a cell cursor and a spoken read-out.
 // `nameOf(row, column)` puts a cell into words; `onPick` hears the cell under pointer or keys,
 // `onPress` the one that is clicked or chosen by Enter. `ramp: signedRamp` is for signed numbers.
-const heatmap = (w, { rows, columns, label, xlabel = "Keys", ylabel = "Queries", width = 240, aspect = columns / rows, ramp: rampOf = colourRamp, nameOf, onPick = () => {}, onPress = () => {} }) => {
+export const heatmap = (w, { rows, columns, label, xlabel = "Keys", ylabel = "Queries", width = 240, aspect = columns / rows, ramp: rampOf = colourRamp, nameOf, onPick = () => {}, onPress = () => {} }) => {
   const canvas = element("canvas", { width: columns, height: rows, tabIndex: 0, role: "application" });
   canvas.setAttribute("aria-roledescription", "heatmap");
   canvas.dataset.export = "";

@@ -1,3 +1,5 @@
+import { clamp, freshId, holdTouch, setAll, svg } from "./dom.js";
+
 // A small plane for curves and things to drag: data coordinates in, SVG out.
 const ticksOf = (from, to, about = 5) => {
   const rough = (to - from) / about;
@@ -16,7 +18,7 @@ const logTicksOf = (from, to, room) => {
   return all.filter((v) => v >= from * 0.999 && v <= to * 1.001);
 };
 
-const plane = (w, { width = 480, height = 280, x, y, xlabel, ylabel, label, xlog = false, xformat = String, yformat = String }) => {
+export const plane = (w, { width = 480, height = 280, x, y, xlabel, ylabel, label, xlog = false, xformat = String, yformat = String }) => {
   const pad = { left: 46, right: 10, top: 10, bottom: 38 };
   const wide = width - pad.left - pad.right;
   const high = height - pad.top - pad.bottom;
@@ -90,7 +92,7 @@ const plane = (w, { width = 480, height = 280, x, y, xlabel, ylabel, label, xlog
 // Makes an SVG node something to drag and to move by arrow keys (role slider).
 // `move(x, y)` gets data coordinates, `nudge(dx, dy)` counts arrow keys (Shift: ten at once);
 // `describe()` says what it is worth now: {name, value, min, max, text}.
-const draggable = (w, plot, node, { move, nudge, describe }) => {
+export const draggable = (w, plot, node, { move, nudge, describe }) => {
   setAll(node, { tabindex: 0, role: "slider", class: `${node.getAttribute("class") ?? ""} aw-handle`.trim() });
   holdTouch(node);
   let held = null;

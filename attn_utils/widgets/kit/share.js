@@ -1,7 +1,9 @@
+import { element, setAll } from "./dom.js";
+
 // What a reader takes away: a link that reopens this state, the Python that rebuilds it, a picture.
 
 // "#cue-explorer?salience_gain=1.5&use=%22read%22": the widget's name, then its changed controls as JSON.
-const stateFromLink = (name) => {
+export const stateFromLink = (name) => {
   const [target, query] = location.hash.slice(1).split("?");
   if (target !== name || !query) return {};
   const state = {};
@@ -14,23 +16,23 @@ const stateFromLink = (name) => {
   }
   return state;
 };
-const linkTo = (name, state) => {
+export const linkTo = (name, state) => {
   const query = new URLSearchParams(Object.entries(state).map(([k, v]) => [k, JSON.stringify(v)]));
   return `${location.href.split("#")[0]}#${name}${Object.keys(state).length ? `?${query}` : ""}`;
 };
 
-const pythonLiteral = (value) => {
+export const pythonLiteral = (value) => {
   if (Array.isArray(value)) return `[${value.map(pythonLiteral).join(", ")}]`;
   if (typeof value === "boolean") return value ? "True" : "False";
   return JSON.stringify(value); // numbers and strings are written alike in both languages
 };
-const pythonFor = (className, state) => {
+export const pythonFor = (className, state) => {
   const args = Object.entries(state).map(([name, value]) => `${name}=${pythonLiteral(value)}`);
   const call = args.join(", ").length < 70 ? args.join(", ") : `\n    ${args.join(",\n    ")},\n`;
   return `from attn_utils.widgets import ${className}\n\n${className}(${call})`;
 };
 
-const copyText = async (text) => {
+export const copyText = async (text) => {
   try {
     await navigator.clipboard.writeText(text);
     return true;
@@ -40,7 +42,7 @@ const copyText = async (text) => {
 };
 
 // Draws every canvas and SVG marked data-export where it stands on the page, at twice the size.
-const pictureOf = async (box) => {
+export const pictureOf = async (box) => {
   const scale = 2;
   const area = box.getBoundingClientRect();
   const sheet = element("canvas", { width: area.width * scale, height: area.height * scale });

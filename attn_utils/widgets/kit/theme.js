@@ -1,5 +1,5 @@
 // Colours come from CSS variables (kit.css), which follow the page's or JupyterLab's theme.
-const cssColour = (node, name) => {
+export const cssColour = (node, name) => {
   const text = getComputedStyle(node).getPropertyValue(name).trim();
   const hex = text.match(/^#([0-9a-f]{6})$/i);
   if (!hex) throw new Error(`${name} should be #rrggbb, is "${text}"`);
@@ -16,10 +16,10 @@ const rampThrough = (stops) => {
     return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
   });
 };
-const colourRamp = (node) => rampThrough([0, 1, 2, 3].map((i) => cssColour(node, `--aw-ramp-${i}`)));
+export const colourRamp = (node) => rampThrough([0, 1, 2, 3].map((i) => cssColour(node, `--aw-ramp-${i}`)));
 // For signed numbers: from strong negative by way of the neutral middle to strong positive.
-const signedRamp = (node) => rampThrough([0, 1, 2, 3, 4].map((i) => cssColour(node, `--aw-signed-${i}`)));
-const onThemeChange = (run, signal) => {
+export const signedRamp = (node) => rampThrough([0, 1, 2, 3, 4].map((i) => cssColour(node, `--aw-signed-${i}`)));
+export const onThemeChange = (run, signal) => {
   const observer = new MutationObserver(run);
   observer.observe(document.documentElement, { attributeFilter: ["data-theme"] });
   observer.observe(document.body, { attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
