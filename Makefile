@@ -43,6 +43,7 @@ test: book  ## package, notebooks, built pages in a browser, JupyterLab
 lint: install  ## formatting, types, notebooks, vendored files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/biome ci
 	$(BIN)/mypy
 	$(BIN)/python tools/lint_notebooks.py
 	$(BIN)/python tools/vendor.py check
@@ -50,6 +51,7 @@ lint: install  ## formatting, types, notebooks, vendored files
 format: install  ## format the code and strip the notebooks' outputs
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/biome check --write
 	$(BIN)/nbstripout --keep-id book/*.ipynb
 
 bench: install  ## compare time and memory with what you would use instead (20 minutes)

@@ -15,6 +15,9 @@ export const halvesOf = (view) => {
   return Float32Array.from({ length: view.byteLength / 2 }, (_, k) => {
     const bits = bytes.getUint16(2 * k, true);
     const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
-    return (bits >> 15 ? -1 : 1) * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -24 * fraction);
+    return (
+      (bits >> 15 ? -1 : 1) *
+      (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -24 * fraction)
+    );
   });
 };

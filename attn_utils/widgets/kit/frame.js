@@ -11,14 +11,28 @@ export const openWidget = ({ model, el, signal }) => {
   const start = Object.fromEntries([...specs.keys()].map((key) => [key, model.get(key)]));
   const standalone = "liveHost" in document.documentElement.dataset; // the rendered book, no kernel
 
-  const title = element("div", { className: "aw-title", id: freshId(), textContent: model.get("title") });
+  const title = element("div", {
+    className: "aw-title",
+    id: freshId(),
+    textContent: model.get("title"),
+  });
   const controls = element("div", { className: "aw-controls" });
   const stage = element("div", { className: "aw-stage" });
   const status = element("div", { className: "aw-status", role: "status" });
   const goalList = element("ul", { className: "aw-goals" });
   const tools = element("div", { className: "aw-tools" });
   const note = element("div", { className: "aw-note" });
-  const box = element("section", { className: `aw aw-${name}` }, title, controls, stage, status, goalList, tools, note);
+  const box = element(
+    "section",
+    { className: `aw aw-${name}` },
+    title,
+    controls,
+    stage,
+    status,
+    goalList,
+    tools,
+    note,
+  );
   box.setAttribute("aria-labelledby", title.id);
   el.append(box);
   // A link to "#cue-explorer" leads to the first explorer of the page.
@@ -34,7 +48,11 @@ export const openWidget = ({ model, el, signal }) => {
   let draw = () => {};
   const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
   const changed = (base) =>
-    Object.fromEntries([...specs.keys()].filter((key) => !same(model.get(key), base(key))).map((key) => [key, model.get(key)]));
+    Object.fromEntries(
+      [...specs.keys()]
+        .filter((key) => !same(model.get(key), base(key)))
+        .map((key) => [key, model.get(key)]),
+    );
   const update = () => {
     draw();
     for (const goal of goals) {
@@ -51,7 +69,11 @@ export const openWidget = ({ model, el, signal }) => {
 
   let pause;
   const w = {
-    model, box, stage, controls, signal,
+    model,
+    box,
+    stage,
+    controls,
+    signal,
     python: pythonFor, // a widget whose data do not fit into a line says something else
     get: (key) => model.get(key),
     spec: (key) => specs.get(key),
@@ -70,7 +92,15 @@ export const openWidget = ({ model, el, signal }) => {
       requestAnimationFrame(() => {
         for (const [key, numbers] of Object.entries(results())) model.set(key, viewOf(numbers));
         model.save_changes();
-        if (standalone) history.replaceState(null, "", linkTo(name, changed((key) => start[key])));
+        if (standalone)
+          history.replaceState(
+            null,
+            "",
+            linkTo(
+              name,
+              changed((key) => start[key]),
+            ),
+          );
       });
     },
     // For keys that repeat: commit once they rest.
@@ -94,11 +124,13 @@ export const openWidget = ({ model, el, signal }) => {
       results = numbers;
       if (standalone) {
         const linked = stateFromLink(name);
-        for (const [key, spec] of specs) if (key in linked && fits(spec, linked[key], start[key])) model.set(key, linked[key]);
+        for (const [key, spec] of specs)
+          if (key in linked && fits(spec, linked[key], start[key])) model.set(key, linked[key]);
         if (Object.keys(linked).length && box.id) box.scrollIntoView();
       }
       update();
-      box.numbers = () => Object.fromEntries(Object.entries(results()).map(([key, v]) => [key, Array.from(v)]));
+      box.numbers = () =>
+        Object.fromEntries(Object.entries(results()).map(([key, v]) => [key, Array.from(v)]));
       box.dataset.ready = "";
     },
   };
@@ -106,7 +138,9 @@ export const openWidget = ({ model, el, signal }) => {
   const tell = (text) => (note.textContent = text);
   const offer = async (text, done) => {
     if (await copyText(text)) return tell(done);
-    note.replaceChildren(element("textarea", { value: text, readOnly: true, rows: 4, ariaLabel: "text to copy" }));
+    note.replaceChildren(
+      element("textarea", { value: text, readOnly: true, rows: 4, ariaLabel: "text to copy" }),
+    );
     note.firstChild.select();
   };
   tools.append(
@@ -120,13 +154,34 @@ export const openWidget = ({ model, el, signal }) => {
       w.say("Reset.");
       w.commit();
     }),
-    ...(standalone ? [button("Copy link", () => offer(linkTo(name, changed((key) => start[key])), "Link copied: it reopens exactly this state."))] : []),
+    ...(standalone
+      ? [
+          button("Copy link", () =>
+            offer(
+              linkTo(
+                name,
+                changed((key) => start[key]),
+              ),
+              "Link copied: it reopens exactly this state.",
+            ),
+          ),
+        ]
+      : []),
     button("Copy as Python", () => {
       const defaults = new Map(model.get("_defaults"));
-      offer(w.python(model.get("_class"), changed((key) => defaults.get(key))), "Python copied: paste it into a notebook cell.");
+      offer(
+        w.python(
+          model.get("_class"),
+          changed((key) => defaults.get(key)),
+        ),
+        "Python copied: paste it into a notebook cell.",
+      );
     }),
     button("Save picture", async () => {
-      const link = element("a", { download: `${name}.png`, href: URL.createObjectURL(await pictureOf(box)) });
+      const link = element("a", {
+        download: `${name}.png`,
+        href: URL.createObjectURL(await pictureOf(box)),
+      });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     }),
@@ -140,12 +195,19 @@ const fits = (spec, value, present) => {
   if (spec.kind === "number") return number(value);
   if (spec.kind === "choice") return spec.options.includes(value);
   if (spec.kind === "switch") return typeof value === "boolean";
-  if (spec.kind === "text") return typeof value === "string" && value.trim() !== "" && value.length <= spec.max;
-  return spec.kind === "numbers" && Array.isArray(value) && value.length === present.length && value.every(number);
+  if (spec.kind === "text")
+    return typeof value === "string" && value.trim() !== "" && value.length <= spec.max;
+  return (
+    spec.kind === "numbers" &&
+    Array.isArray(value) &&
+    value.length === present.length &&
+    value.every(number)
+  );
 };
 
 // JupyterLab calls render before the element is in the page, where it has neither size nor colours.
 export const onceShown = (render) => async (context) => {
-  while (!context.el.isConnected && !context.signal?.aborted) await new Promise((f) => requestAnimationFrame(f));
+  while (!context.el.isConnected && !context.signal?.aborted)
+    await new Promise((f) => requestAnimationFrame(f));
   if (!context.signal?.aborted) render(context);
 };

@@ -4,8 +4,28 @@ import { colourRamp, onThemeChange } from "./theme.js";
 // A matrix as a canvas of cells with a colour bar, a cell cursor and a spoken read-out.
 // `nameOf(row, column)` puts a cell into words; `onPick` hears the cell under pointer or keys,
 // `onPress` the one that is clicked or chosen by Enter. `ramp: signedRamp` is for signed numbers.
-export const heatmap = (w, { rows, columns, label, xlabel = "Keys", ylabel = "Queries", width = 240, aspect = columns / rows, ramp: rampOf = colourRamp, nameOf, onPick = () => {}, onPress = () => {} }) => {
-  const canvas = element("canvas", { width: columns, height: rows, tabIndex: 0, role: "application" });
+export const heatmap = (
+  w,
+  {
+    rows,
+    columns,
+    label,
+    xlabel = "Keys",
+    ylabel = "Queries",
+    width = 240,
+    aspect = columns / rows,
+    ramp: rampOf = colourRamp,
+    nameOf,
+    onPick = () => {},
+    onPress = () => {},
+  },
+) => {
+  const canvas = element("canvas", {
+    width: columns,
+    height: rows,
+    tabIndex: 0,
+    role: "application",
+  });
   canvas.setAttribute("aria-roledescription", "heatmap");
   canvas.dataset.export = "";
   const cursor = element("span", { className: "aw-cell" });
@@ -22,7 +42,8 @@ export const heatmap = (w, { rows, columns, label, xlabel = "Keys", ylabel = "Qu
 
   const paint = () => {
     const scale = 255 / (range[1] - range[0] || 1);
-    for (let k = 0; k < pixels.length; k++) pixels[k] = ramp[clamp((values[k] - range[0]) * scale, 0, 255) | 0];
+    for (let k = 0; k < pixels.length; k++)
+      pixels[k] = ramp[clamp((values[k] - range[0]) * scale, 0, 255) | 0];
     context.putImageData(image, 0, 0);
   };
   const paintBar = () => {
@@ -33,8 +54,10 @@ export const heatmap = (w, { rows, columns, label, xlabel = "Keys", ylabel = "Qu
   const place = () => {
     const [i, j] = cell;
     Object.assign(cursor.style, {
-      left: `${(100 * j) / columns}%`, top: `${(100 * i) / rows}%`,
-      width: `${100 / columns}%`, height: `${100 / rows}%`,
+      left: `${(100 * j) / columns}%`,
+      top: `${(100 * i) / rows}%`,
+      width: `${100 / columns}%`,
+      height: `${100 / rows}%`,
     });
     const words = nameOf(i, j, values[i * columns + j]);
     canvas.setAttribute("aria-label", `${label}. ${words}. Arrow keys move from cell to cell.`);
@@ -59,7 +82,9 @@ export const heatmap = (w, { rows, columns, label, xlabel = "Keys", ylabel = "Qu
   });
   canvas.addEventListener("keydown", (event) => {
     if (event.key === "Enter") return onPress(...cell);
-    const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[
+      event.key
+    ];
     if (!move) return;
     event.preventDefault();
     pick(cell[0] + move[0], cell[1] + move[1]);
@@ -73,10 +98,15 @@ export const heatmap = (w, { rows, columns, label, xlabel = "Keys", ylabel = "Qu
 
   const frame = element("div", { className: "aw-heatmap-frame" }, canvas, band, cursor);
   const scale = element("div", { className: "aw-scale", ariaHidden: "true" }, high, bar, low);
-  const node = element("figure", { className: "aw-heatmap" },
+  const node = element(
+    "figure",
+    { className: "aw-heatmap" },
     element("figcaption", { textContent: label }),
-    element("span", { className: "aw-ylabel", textContent: ylabel }), frame, scale,
-    element("span", { className: "aw-xlabel", textContent: xlabel }));
+    element("span", { className: "aw-ylabel", textContent: ylabel }),
+    frame,
+    scale,
+    element("span", { className: "aw-xlabel", textContent: xlabel }),
+  );
   node.style.setProperty("--aw-width", `${width}px`);
   frame.style.aspectRatio = aspect;
 

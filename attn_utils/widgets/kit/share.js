@@ -70,13 +70,30 @@ export const pictureOf = async (box) => {
 // An SVG outside its page has lost its style sheet, so the computed style goes along.
 const rasterOf = async (node, { width, height }, scale) => {
   const copy = node.cloneNode(true);
-  const kept = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "opacity", "paint-order", "font-size", "font-family", "font-weight", "display"];
+  const kept = [
+    "fill",
+    "fill-opacity",
+    "stroke",
+    "stroke-width",
+    "stroke-dasharray",
+    "opacity",
+    "paint-order",
+    "font-size",
+    "font-family",
+    "font-weight",
+    "display",
+  ];
   const [from, to] = [node, copy].map((root) => [root, ...root.querySelectorAll("*")]);
   from.forEach((original, i) => {
     const style = getComputedStyle(original);
-    for (const property of kept) to[i].style.setProperty(property, style.getPropertyValue(property));
+    for (const property of kept)
+      to[i].style.setProperty(property, style.getPropertyValue(property));
   });
-  setAll(copy, { width: width * scale, height: height * scale, xmlns: "http://www.w3.org/2000/svg" });
+  setAll(copy, {
+    width: width * scale,
+    height: height * scale,
+    xmlns: "http://www.w3.org/2000/svg",
+  });
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(copy))}`;
   await image.decode();

@@ -16,12 +16,16 @@ const rampThrough = (stops) => {
     return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
   });
 };
-export const colourRamp = (node) => rampThrough([0, 1, 2, 3].map((i) => cssColour(node, `--aw-ramp-${i}`)));
+export const colourRamp = (node) =>
+  rampThrough([0, 1, 2, 3].map((i) => cssColour(node, `--aw-ramp-${i}`)));
 // For signed numbers: from strong negative by way of the neutral middle to strong positive.
-export const signedRamp = (node) => rampThrough([0, 1, 2, 3, 4].map((i) => cssColour(node, `--aw-signed-${i}`)));
+export const signedRamp = (node) =>
+  rampThrough([0, 1, 2, 3, 4].map((i) => cssColour(node, `--aw-signed-${i}`)));
 export const onThemeChange = (run, signal) => {
   const observer = new MutationObserver(run);
   observer.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-  observer.observe(document.body, { attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
+  observer.observe(document.body, {
+    attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"],
+  });
   signal?.addEventListener("abort", () => observer.disconnect());
 };

@@ -13,10 +13,13 @@
   const load = (reference) => {
     if (!modules.has(reference)) {
       const url = URL.createObjectURL(new Blob([textOf(reference)], { type: "text/javascript" }));
-      modules.set(reference, import(url).then((module) => {
-        URL.revokeObjectURL(url);
-        return module.default;
-      }));
+      modules.set(
+        reference,
+        import(url).then((module) => {
+          URL.revokeObjectURL(url);
+          return module.default;
+        }),
+      );
     }
     return modules.get(reference);
   };
@@ -31,7 +34,11 @@
     constructor(record) {
       this.state = { ...record.state };
       this.listeners = new Map();
-      for (const { path: [name], data } of record.buffers ?? []) this.state[name] = viewOf(data);
+      for (const {
+        path: [name],
+        data,
+      } of record.buffers ?? [])
+        this.state[name] = viewOf(data);
     }
     get(name) {
       return this.state[name];
@@ -54,7 +61,12 @@
   const show = async (model, script) => {
     const css = model.get("_css");
     if (!document.getElementById(`style-${css}`)) {
-      document.head.append(Object.assign(document.createElement("style"), { id: `style-${css}`, textContent: textOf(css) }));
+      document.head.append(
+        Object.assign(document.createElement("style"), {
+          id: `style-${css}`,
+          textContent: textOf(css),
+        }),
+      );
     }
     const el = document.createElement("div");
     script.before(el);
@@ -70,13 +82,21 @@
 
   const start = async () => {
     page.dataset.liveHost = "starting";
-    const records = [...document.querySelectorAll(STATE)].flatMap((s) => Object.entries(JSON.parse(s.textContent).state));
+    const records = [...document.querySelectorAll(STATE)].flatMap((s) =>
+      Object.entries(JSON.parse(s.textContent).state),
+    );
     const models = new Map(records.map(([id, record]) => [id, new Model(record)]));
-    const views = [...document.querySelectorAll(VIEW)].map((script) => [models.get(JSON.parse(script.textContent).model_id), script]);
-    await Promise.all(views.filter(([model]) => model).map(([model, script]) => show(model, script)));
+    const views = [...document.querySelectorAll(VIEW)].map((script) => [
+      models.get(JSON.parse(script.textContent).model_id),
+      script,
+    ]);
+    await Promise.all(
+      views.filter(([model]) => model).map(([model, script]) => show(model, script)),
+    );
     page.dataset.liveHost = "ready";
   };
   // "interactive" comes before deferred scripts (MathJax) run, DOMContentLoaded only after them
-  if (document.readyState === "loading") document.addEventListener("readystatechange", start, { once: true });
+  if (document.readyState === "loading")
+    document.addEventListener("readystatechange", start, { once: true });
   else start();
 })();
