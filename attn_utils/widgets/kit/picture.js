@@ -6,13 +6,15 @@
 import { element, setAll, svg } from "./dom.js";
 
 const PICTURE_SCALE = 2; // dots for each CSS pixel
-// A pressed or unpressed button shows a setting, like a check box; one with a drawing shows that.
+// Buttons go, but one that is pressed or not is a setting, like a check box, one with a drawing
+// shows that, and a widget may mark one that is a label (data-keep).
 const LEFT_OUT = [
   ".aw-goals",
   ".aw-tools",
   ".aw-note",
+  ".aw-status:empty",
   ".aw-visually-hidden",
-  "button:not([aria-pressed], :has(canvas, svg))",
+  "button:not([aria-pressed], [data-keep], :has(canvas, svg))",
 ].join(", ");
 
 export const pictureOf = async (box) => {
@@ -129,6 +131,7 @@ const bareCopy = (node) => {
   if (node instanceof HTMLInputElement) {
     copy.setAttribute("value", node.value);
     copy.toggleAttribute("checked", node.checked);
+    if (node.type === "number") copy.type = "text"; // no room for arrows that nobody can press
   }
   if (node instanceof HTMLOptionElement) copy.toggleAttribute("selected", node.selected);
   return copy;
@@ -136,9 +139,10 @@ const bareCopy = (node) => {
 
 // What a style sheet puts before or after an element becomes an element.
 const pseudoCopy = (node, which, parentStyles, workshop) => {
-  const styles = stylesOf(getComputedStyle(node, which));
-  const content = styles.get("content").match(/^"(.*)"$/);
+  const computed = getComputedStyle(node, which);
+  const content = computed.content.match(/^"(.*)"$/);
   if (!content) return []; // "none" or "normal"
+  const styles = stylesOf(computed);
   const copy = element("span", { textContent: content[1] });
   copy.setAttribute("style", styleText(styles, workshop.defaultsOf(copy), parentStyles));
   return [copy];
@@ -149,7 +153,8 @@ const printable = (text) => text.replace(/[^\P{Cc}\t\n\r]/gu, "");
 
 // "query gain: 0.50 · kernel: gaussian": what the controls above the drawing say.
 const settingsLine = (controls) => {
-  const settings = [...controls.querySelectorAll(".aw-field")].map((row) => {
+  const rows = [...controls.querySelectorAll(".aw-field")].filter((row) => row.offsetHeight);
+  const settings = rows.map((row) => {
     const [label, input] = [row.querySelector("label"), row.querySelector("input, select")];
     const shown = row.querySelector(".aw-value")?.textContent || valueShown(input);
     return `${label.textContent}: ${shown}`;
@@ -178,10 +183,11 @@ const extentOf = (copy) => {
   return { width: Math.ceil(width), height: Math.ceil(area.height) };
 };
 
-const leavesOf = (node) =>
-  node.childNodes.length && !(node instanceof SVGElement)
-    ? [...node.childNodes].flatMap(leavesOf)
-    : [node];
+// What is to be seen at the right edge: words, drawings, inputs, and whatever has a border.
+const leavesOf = (node) => {
+  const isWhole = node instanceof SVGElement || node.style?.borderBottomStyle === "solid";
+  return node.childNodes.length && !isWhole ? [...node.childNodes].flatMap(leavesOf) : [node];
+};
 
 // ---- without foreignObject: every canvas and SVG marked data-export where it stands
 
