@@ -1,3 +1,7 @@
+import { button, select, slider } from "../widgets/kit/controls.js";
+import { clamp, element, fixed, holdTouch, setAll, svg } from "../widgets/kit/dom.js";
+import { onceShown, openWidget } from "../widgets/kit/frame.js";
+
 // The gate lab: eight channels to paint on, the block as a net of lines, the gates, what is let through.
 const CHANNELS = 8;
 const SIDE = 8;

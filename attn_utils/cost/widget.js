@@ -1,3 +1,8 @@
+import { field, select, toggle } from "../widgets/kit/controls.js";
+import { clamp, element, freshId, svg } from "../widgets/kit/dom.js";
+import { onceShown, openWidget } from "../widgets/kit/frame.js";
+import { draggable, plane } from "../widgets/kit/plot.js";
+
 // The cost calculator: operations, bytes and memory of a transformer block, from formulas in n.
 const PARTS = ["projections", "scores", "softmax", "weighted sum", "output", "MLP"];
 const ITEMSIZE = { float32: 4, bfloat16: 2, float16: 2 };

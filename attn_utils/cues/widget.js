@@ -1,3 +1,8 @@
+import { field, select, slider } from "../widgets/kit/controls.js";
+import { clamp, element, fixed, freshId, holdTouch, setAll, svg } from "../widgets/kit/dom.js";
+import { onceShown, openWidget } from "../widgets/kit/frame.js";
+import { softmaxInto } from "../widgets/kit/math.js";
+
 // A softmax over twelve things, shown as one fixed amount of light on a desk.
 const LIGHT = 65000; // area of all discs together: attention is scarce, it can only be moved
 const DIAL = 4; // gain at the ends of the dial

@@ -1,3 +1,11 @@
+import { halvesOf } from "../widgets/kit/buffers.js";
+import { button, field } from "../widgets/kit/controls.js";
+import { clamp, element, fixed, freshId, setAll, svg } from "../widgets/kit/dom.js";
+import { onceShown, openWidget } from "../widgets/kit/frame.js";
+import { softmaxInto } from "../widgets/kit/math.js";
+import { pythonLiteral } from "../widgets/kit/share.js";
+import { colourRamp, onThemeChange } from "../widgets/kit/theme.js";
+
 // The alignment explorer: two GRU encoder–decoders read a date while it is typed.
 const STEPS = 10;
 

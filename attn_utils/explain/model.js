@@ -1,3 +1,5 @@
+import { softmaxInto } from "../widgets/kit/math.js";
+
 // A small Vision Transformer in plain JavaScript: the forward pass of attn_utils.VisionTransformer,
 // with all its attention weights, and the rollout. Sums are in double precision, so that the
 // results agree with torch's float32 to five digits and more.
@@ -68,7 +70,7 @@ const attend = (qkv, tokens, heads, weights, at) => {
 
 // `floats` holds the parameters one after the other, `shapes` their names and shapes as in the
 // state_dict. The model that comes back maps an image, row by row, to logits and weights.
-const openVisionTransformer = (floats, shapes, heads) => {
+export const openVisionTransformer = (floats, shapes, heads) => {
   const p = {};
   let at = 0;
   for (const [name, ...shape] of shapes) p[name] = floats.subarray(at, (at += shape.reduce((a, b) => a * b, 1)));
@@ -106,7 +108,7 @@ const openVisionTransformer = (floats, shapes, heads) => {
 
 // Attention rollout: the mean over the heads, half of it replaced by the identity for the residual
 // branch, and the product over the layers, the last one on the left.
-const rolloutOf = (weights, { layers, heads, tokens }) => {
+export const rolloutOf = (weights, { layers, heads, tokens }) => {
   const square = tokens * tokens;
   let product = Float64Array.from({ length: square }, (_, k) => (k % (tokens + 1) === 0 ? 1 : 0));
   for (let l = 0; l < layers; l++) {

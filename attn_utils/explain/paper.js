@@ -1,25 +1,27 @@
+import { clamp, element, holdTouch } from "../widgets/kit/dom.js";
+
 // Paper of 32 × 32 dots to draw on, and what becomes of the ink: 8 × 8 counts, as the data were made.
-const SIDE = 32; // dots of the paper
-const SIZE = 8; // pixels of the image
-const DOTS = SIDE / SIZE;
+export const SIDE = 32; // dots of the paper
+export const SIZE = 8; // pixels of the image
+export const DOTS = SIDE / SIZE;
 const PEN = 2.3; // radius in dots; strokes in the data are about five dots wide
 
 // ---- ink (DigitReader does the same in Python)
 
-const isDrawing = (text) => /^[0-9a-f]{256}$/.test(text); // a link can say anything
-const unpack = (text) => {
+export const isDrawing = (text) => /^[0-9a-f]{256}$/.test(text); // a link can say anything
+export const unpack = (text) => {
   const bits = new Uint8Array(SIDE * SIDE);
   if (isDrawing(text)) for (let k = 0; k < bits.length; k++) bits[k] = (parseInt(text[k >> 2], 16) >> (3 - (k & 3))) & 1;
   return bits;
 };
-const pack = (bits) => {
+export const pack = (bits) => {
   let text = "";
   for (let k = 0; k < bits.length; k += 4) text += ((bits[k] << 3) | (bits[k + 1] << 2) | (bits[k + 2] << 1) | bits[k + 3]).toString(16);
   return text;
 };
-const isEmpty = (bits) => !bits.includes(1);
+export const isEmpty = (bits) => !bits.includes(1);
 // Enlarges the ink to the full height (or width) and centres it.
-const fitted = (bits) => {
+export const fitted = (bits) => {
   if (isEmpty(bits)) return bits;
   const ends = [SIDE, -1, SIDE, -1]; // first and last row, first and last column
   bits.forEach((ink, k) => {
@@ -37,7 +39,7 @@ const fitted = (bits) => {
       out[(top + i) * SIDE + left + j] = bits[from(ends[0], lengths[0], tall, i) * SIDE + from(ends[2], lengths[1], broad, j)];
   return out;
 };
-const countsOf = (bits) => {
+export const countsOf = (bits) => {
   const counts = new Float64Array(SIZE * SIZE);
   bits.forEach((ink, k) => (counts[Math.floor(k / SIDE / DOTS) * SIZE + Math.floor((k % SIDE) / DOTS)] += ink));
   return counts;
@@ -46,13 +48,13 @@ const countsOf = (bits) => {
 // ---- the paper itself
 
 // A colour word (0xAABBGGRR) with a share of ink over it.
-const shade = (word, ink, share) => {
+export const shade = (word, ink, share) => {
   const mix = (shift) => Math.round(((word >> shift) & 255) * (1 - share) + ink[shift / 8] * share) << shift;
   return ((255 << 24) | mix(16) | mix(8) | mix(0)) >>> 0;
 };
 
 // The paper: pointer, finger and keys draw or rub out; `changed(bits)` hears every dot, `ended()` every stroke.
-const paper = (w, { changed, began, ended }) => {
+export const paper = (w, { changed, began, ended }) => {
   const canvas = element("canvas", { width: SIDE, height: SIDE, tabIndex: 0, role: "application", className: "aw-paper" });
   canvas.setAttribute("aria-roledescription", "drawing paper");
   canvas.dataset.export = "";

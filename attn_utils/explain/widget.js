@@ -1,3 +1,26 @@
+import { halvesOf } from "../widgets/kit/buffers.js";
+import { button, toggle } from "../widgets/kit/controls.js";
+import { clamp, element, fixed } from "../widgets/kit/dom.js";
+import { onceShown, openWidget } from "../widgets/kit/frame.js";
+import { heatmap } from "../widgets/kit/heatmap.js";
+import { softmaxInto } from "../widgets/kit/math.js";
+import { pythonLiteral } from "../widgets/kit/share.js";
+import { colourRamp, cssColour, onThemeChange } from "../widgets/kit/theme.js";
+import { openVisionTransformer, rolloutOf } from "./model.js";
+import {
+  DOTS,
+  SIDE,
+  SIZE,
+  countsOf,
+  fitted,
+  isDrawing,
+  isEmpty,
+  pack,
+  paper,
+  shade,
+  unpack,
+} from "./paper.js";
+
 // What the model sees of the paper (explain_paper.js), what it answers (explain_model.js computes it),
 // and where each of its heads looks.
 

@@ -40,7 +40,7 @@ MOST_EXAMPLES = 12
 Bitmap = npt.NDArray[np.bool_]
 
 
-# --- paper, ink and pixels (explain_paper.js does the same) -------------------------------------
+# --- paper, ink and pixels (paper.js does the same) -------------------------------------
 
 
 def pack(bitmap: npt.ArrayLike) -> str:
@@ -103,8 +103,14 @@ class Drawing(traitlets.Unicode[str, str | bytes]):
     """Ink on paper, 32 × 32 dots, kept as 256 hexadecimal digits."""
 
     def __init__(self) -> None:
-        super().__init__("0" * (SIDE * SIDE // 4))
-        spec = {"kind": "text", "max": SIDE * SIDE // 4, "label": "drawing"}
+        digits = SIDE * SIDE // 4
+        super().__init__("0" * digits)
+        spec = {
+            "kind": "text",
+            "max": digits,
+            "pattern": f"[0-9a-f]{{{digits}}}",
+            "label": "drawing",
+        }
         self.tag(sync=True, control=spec)
 
     def validate(self, obj: Any, value: Any) -> str:
@@ -224,7 +230,7 @@ class DigitReader(LiveWidget):
             unknown.
     """
 
-    _esm = front_end(__file__, ".js", "model", "paper")
+    _esm = front_end(__file__, ".js")
     _css = front_end(__file__, ".css")
 
     title = traitlets.Unicode("Draw a digit, and see where the model looks").tag(sync=True)

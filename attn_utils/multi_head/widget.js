@@ -1,3 +1,10 @@
+import { floatsOf } from "../widgets/kit/buffers.js";
+import { button, slider, toggle } from "../widgets/kit/controls.js";
+import { clamp, element, fixed, freshId, setAll, svg } from "../widgets/kit/dom.js";
+import { onceShown, openWidget } from "../widgets/kit/frame.js";
+import { softmaxInto } from "../widgets/kit/math.js";
+import { pythonLiteral } from "../widgets/kit/share.js";
+
 // Heads as coloured lines between queries and keys, a fader for each, and the task's answers with them.
 
 // ---- the arithmetic (HeadExplorer.reference computes the same in torch)

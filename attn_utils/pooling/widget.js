@@ -1,3 +1,9 @@
+import { button, select, slider } from "../widgets/kit/controls.js";
+import { clamp, element, fixed, freshId, setAll, svg } from "../widgets/kit/dom.js";
+import { onceShown, openWidget } from "../widgets/kit/frame.js";
+import { heatmap } from "../widgets/kit/heatmap.js";
+import { draggable, plane } from "../widgets/kit/plot.js";
+
 // Nadaraya–Watson kernel regression in double precision, and four pictures of it that move together.
 const kernels = {
   gaussian: (u) => Math.exp((-u * u) / 2),

@@ -1,3 +1,12 @@
+import { floatsOf } from "../widgets/kit/buffers.js";
+import { button, select, slider, toggle } from "../widgets/kit/controls.js";
+import { clamp, element, fixed, setAll, svg } from "../widgets/kit/dom.js";
+import { onceShown, openWidget } from "../widgets/kit/frame.js";
+import { heatmap } from "../widgets/kit/heatmap.js";
+import { softmaxInto } from "../widgets/kit/math.js";
+import { plane } from "../widgets/kit/plot.js";
+import { onThemeChange, signedRamp } from "../widgets/kit/theme.js";
+
 // A position as the time on a row of clocks: its encoding, its scores, and what shuffling words does.
 
 // ---- the arithmetic (PositionExplorer.reference computes the same in torch)

@@ -1,3 +1,10 @@
+import { field, select, slider } from "../widgets/kit/controls.js";
+import { clamp, element, fixed, freshId, setAll, svg } from "../widgets/kit/dom.js";
+import { onceShown, openWidget } from "../widgets/kit/frame.js";
+import { softmaxInto } from "../widgets/kit/math.js";
+import { draggable, plane } from "../widgets/kit/plot.js";
+import { cssColour, onThemeChange } from "../widgets/kit/theme.js";
+
 // The score lab: a score as a field over the plane, and what softmax makes of scores in d dimensions.
 const RULES = ["dot", "scaled dot", "cosine", "additive"];
 

@@ -1,3 +1,8 @@
+import { button, field, select, slider, toggle } from "../widgets/kit/controls.js";
+import { clamp, element, freshId, setAll, svg } from "../widgets/kit/dom.js";
+import { onceShown, openWidget } from "../widgets/kit/frame.js";
+import { softmaxInto } from "../widgets/kit/math.js";
+
 // The mask studio: softmax(QKᵀ/√d + mask) V, one small matrix after the other, every entry open.
 const MOST = 8;
 const STEPS = ["the inputs", "Q, K and V", "the scores QKᵀ", "the scaled scores", "the masked scores", "the weights", "the output"];

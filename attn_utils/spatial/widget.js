@@ -1,3 +1,10 @@
+import { floatsOf } from "../widgets/kit/buffers.js";
+import { select, toggle } from "../widgets/kit/controls.js";
+import { clamp, element, fixed, setAll, svg } from "../widgets/kit/dom.js";
+import { onceShown, openWidget } from "../widgets/kit/frame.js";
+import { heatmap } from "../widgets/kit/heatmap.js";
+import { draggable } from "../widgets/kit/plot.js";
+
 // CBAM's spatial gate over a scene that the reader rearranges: a small convolutional stem, the channel
 // gate, the mean and maximum over the channels, one more convolution. Double precision throughout.
 const SIDE = 30;

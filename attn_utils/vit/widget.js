@@ -1,3 +1,11 @@
+import { floatsOf } from "../widgets/kit/buffers.js";
+import { select, slider } from "../widgets/kit/controls.js";
+import { clamp, element, fixed } from "../widgets/kit/dom.js";
+import { onceShown, openWidget } from "../widgets/kit/frame.js";
+import { softmaxInto } from "../widgets/kit/math.js";
+import { pythonLiteral } from "../widgets/kit/share.js";
+import { colourRamp, cssColour, onThemeChange } from "../widgets/kit/theme.js";
+
 // An image cut into patches: one patch asks, and a grid of the same shape shows whom it looks at.
 
 // ---- the attention set by hand (hand_made_attention in vit.py computes the same in torch)
