@@ -2,114 +2,11 @@ import { halvesOf } from "../widgets/kit/buffers.js";
 import { button, field } from "../widgets/kit/controls.js";
 import { clamp, element, fixed, freshId, setAll, svg } from "../widgets/kit/dom.js";
 import { onceShown, openWidget } from "../widgets/kit/frame.js";
-import { softmaxInto } from "../widgets/kit/math.js";
+import { STEPS, decode, modelsOf } from "./compute.js";
 import { pythonLiteral } from "../widgets/kit/share.js";
 import { colourRamp, onThemeChange } from "../widgets/kit/theme.js";
 
 // The alignment explorer: two GRU encoder–decoders read a date while it is typed.
-const STEPS = 10;
-
-// ---- the arithmetic, in double precision (AlignmentExplorer.reference computes the same in torch)
-
-// y = W x + b for one vector; W is stored like nn.Linear's, row by row.
-const affine = (weight, bias, x) => {
-  const y = new Float64Array(weight.length / x.length);
-  for (let o = 0, at = 0; o < y.length; o++) {
-    let sum = bias ? bias[o] : 0;
-    for (let k = 0; k < x.length; k++) sum += weight[at++] * x[k];
-    y[o] = sum;
-  }
-  return y;
-};
-const sigmoid = (x) => 1 / (1 + Math.exp(-x));
-// One step of a GRU, with the gates in PyTorch's order: reset, update, new.
-const gruStep = (p, name, x, h) => {
-  const [wi, wh, bi, bh] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map((part) => p[name.replace("*", part)]);
-  const [i, j] = [affine(wi, bi, x), affine(wh, bh, h)];
-  const n = h.length;
-  return h.map((old, k) => {
-    const z = sigmoid(i[n + k] + j[n + k]);
-    const fresh = Math.tanh(i[2 * n + k] + sigmoid(i[k] + j[k]) * j[2 * n + k]);
-    return (1 - z) * fresh + z * old;
-  });
-};
-const rowOf = (table, width, i) => table.subarray(i * width, (i + 1) * width);
-const joined = (a, b) => {
-  const both = new Float64Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
-};
-const best = (numbers) => numbers.reduce((top, v, i) => (v > numbers[top] ? i : top), 0);
-
-// `p` holds the parameters by their names in the state_dict. What comes back maps tokens (from 1) to
-// the logits of greedy decoding (10 × classes), their softmax, what is written, and the weights (10 × S).
-const openReader = (p, embed) => {
-  const hidden = p["encoder.gru.weight_hh_l0"].length / (p["encoder.gru.bias_hh_l0"].length);
-  const width = p["decoder.first_state.bias"].length;
-  const classes = p["decoder.output.bias"].length;
-  const attention = p["decoder.attention.w_v.weight"];
-
-  const encode = (tokens) => {
-    const S = tokens.length;
-    const outputs = Array.from({ length: S }, () => new Float64Array(2 * hidden));
-    const ends = [];
-    for (const [suffix, from, step] of [["", 0, 1], ["_reverse", S - 1, -1]]) {
-      let h = new Float64Array(hidden);
-      for (let s = from, count = 0; count < S; s += step, count++) {
-        h = gruStep(p, `encoder.gru.*_l0${suffix}`, rowOf(p["encoder.embedding.weight"], embed, tokens[s]), h);
-        outputs[s].set(h, suffix ? hidden : 0);
-      }
-      ends.push(h);
-    }
-    return { outputs, summary: joined(...ends) };
-  };
-  return (tokens) => {
-    const S = tokens.length;
-    const result = { logits: new Float64Array(STEPS * classes), chances: new Float64Array(STEPS * classes), written: [], weights: new Float64Array(attention ? STEPS * S : 0) };
-    if (!S) return result;
-    const { outputs, summary } = encode(tokens);
-    const keys = attention ? outputs.map((x) => affine(p["decoder.attention.W_k.weight"], null, x)) : [];
-    let h = affine(p["decoder.first_state.weight"], p["decoder.first_state.bias"], summary).map(Math.tanh);
-    let previous = classes; // the start token
-    const scores = new Float64Array(S);
-    const row = new Float64Array(S);
-    for (let t = 0; t < STEPS; t++) {
-      h = gruStep(p, "decoder.gru.*_l0", rowOf(p["decoder.embedding.weight"], embed, previous), h);
-      let context = summary;
-      if (attention) {
-        const q = affine(p["decoder.attention.W_q.weight"], null, h);
-        for (let s = 0; s < S; s++) {
-          scores[s] = 0;
-          for (let k = 0; k < q.length; k++) scores[s] += attention[k] * Math.tanh(q[k] + keys[s][k]);
-        }
-        softmaxInto(scores, row);
-        result.weights.set(row, t * S);
-        context = new Float64Array(2 * hidden);
-        for (let s = 0; s < S; s++) for (let k = 0; k < context.length; k++) context[k] += row[s] * outputs[s][k];
-      }
-      const combined = affine(p["decoder.combine.weight"], p["decoder.combine.bias"], joined(h, context)).map(Math.tanh);
-      const logits = affine(p["decoder.output.weight"], p["decoder.output.bias"], combined);
-      result.logits.set(logits, t * classes);
-      softmaxInto(result.logits, result.chances, t * classes, classes);
-      result.written.push((previous = best(logits)));
-    }
-    return result;
-  };
-};
-// The two models from one buffer: `shapes` holds [name, ...sizes] in the buffer's order.
-const openReaders = (floats, shapes) => {
-  const models = { attention: {}, fixed: {} };
-  const embed = {};
-  let at = 0;
-  for (const [name, ...sizes] of shapes) {
-    const [kind, ...rest] = name.split(".");
-    models[kind][rest.join(".")] = floats.subarray(at, (at += sizes.reduce((a, b) => a * b, 1)));
-    if (name.endsWith("encoder.embedding.weight")) embed[kind] = sizes[1];
-  }
-  return ["attention", "fixed"].map((kind) => openReader(models[kind], embed[kind]));
-};
-
 // ---- small things
 
 // A day that no calendar has, such as 2019-02-30.
@@ -126,7 +23,7 @@ function render({ model, el, signal }) {
   const w = openWidget({ model, el, signal });
   if (model.get("_own_model")) w.python = (_, state) => ["# explorer is the AlignmentExplorer of this cell", ...Object.entries(state).map(([name, value]) => `explorer.${name} = ${pythonLiteral(value)}`)].join("\n");
   const [known, digits] = model.get("_characters");
-  const readers = openReaders(halvesOf(model.get("_floats")), model.get("_shapes"));
+  const models = modelsOf({ _floats: halvesOf(model.get("_floats")), _shapes: model.get("_shapes") });
   const examples = model.get("_examples");
   const begun = w.get("text");
 
@@ -137,7 +34,7 @@ function render({ model, el, signal }) {
     if (text === now.text) return;
     const read = [...text.toLowerCase()].filter((c) => known.includes(c));
     const tokens = read.map((c) => known.indexOf(c) + 1);
-    const [own, fixed] = readers.map((reader) => reader(tokens));
+    const [own, fixed] = [models.attention, models.fixed].map((m) => decode(m, tokens));
     const [answer, other] = [own, fixed].map(({ written }) => written.map((i) => digits[i]).join(""));
     now = { text, read, own, fixed, answer, other };
   };
@@ -176,7 +73,7 @@ function render({ model, el, signal }) {
   const tell = (t) => {
     if (!now.read.length) return;
     const all = now.read.map((c, s) => [weight(t, s), c, s]).sort((a, b) => b[0] - a[0]).slice(0, 3).filter(([v]) => v >= 0.05);
-    const chance = now.own.chances[t * digits.length + now.own.written[t]];
+    const chance = now.own.probabilities[t * digits.length + now.own.written[t]];
     w.say(`Character ${t + 1} of the date, ${spoken(now.answer[t])}, probability ${fixed(chance)}, looks at ${all.map(([v, c, s]) => `${spoken(c)} (${s + 1}): ${fixed(v)}`).join(", ") || "no place in particular"}.`);
   };
   const keys = Array.from({ length: STEPS }, (_, t) => {
@@ -303,6 +200,6 @@ function render({ model, el, signal }) {
     { text: "Write a date on which the two models differ in one half only: same year, another month or day.", reached: () => own() && now.answer.slice(0, 4) === now.other.slice(0, 4) && now.answer !== now.other },
     { text: "Make the model with attention write a day that no calendar has.", reached: () => own() && impossible(now.answer) },
   ]);
-  w.begin(draw, () => ({ weights: now.own.weights, logits: now.own.logits, probabilities: now.own.chances, fixed_logits: now.fixed.logits, fixed_probabilities: now.fixed.chances }));
+  w.begin(draw, () => ({ weights: now.own.weights, logits: now.own.logits, probabilities: now.own.probabilities, fixed_logits: now.fixed.logits, fixed_probabilities: now.fixed.probabilities }));
 }
 export default { render: onceShown(render) };

@@ -1,44 +1,8 @@
-import { softmaxInto } from "../widgets/kit/math.js";
+import { gelu, layerNorm, linear, softmaxInto } from "../widgets/kit/math.js";
 
 // A small Vision Transformer in plain JavaScript: the forward pass of attn_utils.VisionTransformer,
 // with all its attention weights, and the rollout. Sums are in double precision, so that the
 // results agree with torch's float32 to five digits and more.
-
-// erf(x) = 2/√π e^(−x²) Σ 2ⁿ x^(2n+1) / (1·3·5 … (2n+1)): no term is negative, nothing cancels.
-const erf = (x) => {
-  if (Math.abs(x) > 5) return Math.sign(x);
-  let [term, sum] = [x, x];
-  for (let n = 1; Math.abs(term) > 1e-13 * Math.abs(sum); n++) sum += term *= (2 * x * x) / (2 * n + 1);
-  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
-};
-const gelu = (x) => (x / 2) * (1 + erf(x * Math.SQRT1_2));
-
-// Rows of x times a weight matrix stored like nn.Linear's, (outputs, inputs), plus the bias if there is one.
-const linear = (x, rows, weight, bias) => {
-  const inputs = x.length / rows;
-  const outputs = weight.length / inputs;
-  const y = new Float64Array(rows * outputs);
-  for (let i = 0; i < rows; i++)
-    for (let o = 0; o < outputs; o++) {
-      let sum = bias ? bias[o] : 0;
-      for (let k = 0, a = i * inputs, b = o * inputs; k < inputs; k++) sum += x[a + k] * weight[b + k];
-      y[i * outputs + o] = sum;
-    }
-  return y;
-};
-
-const layerNorm = (x, rows, weight, bias) => {
-  const width = x.length / rows;
-  const y = new Float64Array(x.length);
-  for (let i = 0; i < x.length; i += width) {
-    let [mean, variance] = [0, 0];
-    for (let k = 0; k < width; k++) mean += x[i + k] / width;
-    for (let k = 0; k < width; k++) variance += (x[i + k] - mean) ** 2 / width;
-    const scale = 1 / Math.sqrt(variance + 1e-6);
-    for (let k = 0; k < width; k++) y[i + k] = (x[i + k] - mean) * scale * weight[k] + bias[k];
-  }
-  return y;
-};
 
 const addTo = (x, y) => {
   for (let k = 0; k < y.length; k++) x[k] += y[k];
@@ -57,13 +21,15 @@ const attend = (qkv, tokens, heads, weights, at) => {
       const q = i * 3 * width + h * d;
       for (let j = 0; j < tokens; j++) {
         let sum = 0;
-        for (let c = 0, k = j * 3 * width + width + h * d; c < d; c++) sum += qkv[q + c] * qkv[k + c];
+        for (let c = 0, k = j * 3 * width + width + h * d; c < d; c++)
+          sum += qkv[q + c] * qkv[k + c];
         scores[j] = sum / Math.sqrt(d);
       }
       softmaxInto(scores, row);
       weights.set(row, at + (h * tokens + i) * tokens);
       for (let j = 0; j < tokens; j++)
-        for (let c = 0, v = j * 3 * width + 2 * width + h * d; c < d; c++) out[i * width + h * d + c] += row[j] * qkv[v + c];
+        for (let c = 0, v = j * 3 * width + 2 * width + h * d; c < d; c++)
+          out[i * width + h * d + c] += row[j] * qkv[v + c];
     }
   return out;
 };
@@ -73,7 +39,8 @@ const attend = (qkv, tokens, heads, weights, at) => {
 export const openVisionTransformer = (floats, shapes, heads) => {
   const p = {};
   let at = 0;
-  for (const [name, ...shape] of shapes) p[name] = floats.subarray(at, (at += shape.reduce((a, b) => a * b, 1)));
+  for (const [name, ...shape] of shapes)
+    p[name] = floats.subarray(at, (at += shape.reduce((a, b) => a * b, 1)));
   const shapeOf = Object.fromEntries(shapes.map(([name, ...shape]) => [name, shape]));
   const [, , high, wide] = shapeOf["patch_embed.proj.weight"];
   const [, tokens, width] = shapeOf.pos_embed;
@@ -84,7 +51,8 @@ export const openVisionTransformer = (floats, shapes, heads) => {
     const pixels = new Float64Array(patches * high * wide); // a row for each patch
     for (let n = 0, k = 0; n < patches; n++)
       for (let r = 0; r < high; r++)
-        for (let c = 0; c < wide; c++) pixels[k++] = image[(Math.floor(n / across) * high + r) * size + (n % across) * wide + c];
+        for (let c = 0; c < wide; c++)
+          pixels[k++] = image[(Math.floor(n / across) * high + r) * size + (n % across) * wide + c];
     let x = new Float64Array(tokens * width);
     x.set(p.cls_token);
     x.set(linear(pixels, patches, p["patch_embed.proj.weight"], p["patch_embed.proj.bias"]), width);
@@ -100,7 +68,12 @@ export const openVisionTransformer = (floats, shapes, heads) => {
       const hidden = linear(layerNorm(x, rows, ...of("norm2")), rows, ...of("mlp.fc1")).map(gelu);
       addTo(x, linear(hidden, rows, ...of("mlp.fc2")));
     }
-    const logits = linear(layerNorm(x, 1, p["norm.weight"], p["norm.bias"]), 1, p["head.weight"], p["head.bias"]);
+    const logits = linear(
+      layerNorm(x, 1, p["norm.weight"], p["norm.bias"]),
+      1,
+      p["head.weight"],
+      p["head.bias"],
+    );
     return { logits, weights };
   };
   return { run, layers, heads, tokens };
@@ -116,7 +89,8 @@ export const rolloutOf = (weights, { layers, heads, tokens }) => {
     for (let i = 0; i < tokens; i++)
       for (let j = 0; j < tokens; j++) {
         let share = i === j ? 0.5 : 0;
-        for (let h = 0; h < heads; h++) share += weights[(l * heads + h) * square + i * tokens + j] / (2 * heads);
+        for (let h = 0; h < heads; h++)
+          share += weights[(l * heads + h) * square + i * tokens + j] / (2 * heads);
         for (let k = 0; k < tokens; k++) next[i * tokens + k] += share * product[j * tokens + k];
       }
     product = next;
