@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from ipywidgets.embed import embed_data
+from ipywidgets import Widget
 
 from attn_utils.widgets.base import LiveWidget
 
@@ -31,7 +31,7 @@ html[data-theme="dark"] {
 
 def page_of(widget: LiveWidget, theme: str = "light") -> str:
     """Write the page: the widget's state, its front end and the host, as ``live_widgets`` does."""
-    stored = json.dumps(embed_data(views=[widget])["manager_state"])
+    stored = json.dumps(Widget.get_manager_state(widgets=[widget]))
     state, texts = slim_state(stored, {widget.model_id})
     fronts = "".join(
         f'<script type="text/plain" id="{name}">{text}</script>' for name, text in texts.items()

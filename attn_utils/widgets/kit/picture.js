@@ -6,13 +6,15 @@
 import { element, setAll, svg } from "./dom.js";
 
 const PICTURE_SCALE = 2; // dots for each CSS pixel
-// A pressed or unpressed button shows a setting, like a check box; one with a drawing shows that.
+// Buttons go. But one that is pressed or not is a setting, like a check box, one with a drawing
+// shows that, and one with a class of its own is part of a drawing.
 const LEFT_OUT = [
   ".aw-goals",
   ".aw-tools",
   ".aw-note",
+  ".aw-status:empty",
   ".aw-visually-hidden",
-  "button:not([aria-pressed], :has(canvas, svg))",
+  'button:not([aria-pressed], [class^="aw-"], :has(canvas, svg))',
 ].join(", ");
 
 export const pictureOf = async (box) => {
@@ -90,10 +92,16 @@ const stylesOf = (style) =>
   );
 
 // What has to be written down: what the tag does not bring along and what the parent does not
-// hand down. (Which properties are handed down need not be known for that.)
+// hand down (which properties are handed down need not be known for that), and how lines break,
+// which the copy of the parent may do otherwise.
 const styleText = (styles, defaults, parentStyles) =>
   [...styles]
-    .filter(([name, value]) => value !== defaults.get(name) || value !== parentStyles.get(name))
+    .filter(
+      ([name, value]) =>
+        value !== defaults.get(name) ||
+        value !== parentStyles.get(name) ||
+        /^(white-space|text-wrap)/.test(name),
+    )
     .map(([name, value]) => `${name}: ${value};`)
     .join(" ");
 
@@ -109,7 +117,21 @@ const styledCopy = (node, parentStyles, workshop) => {
   // something is missing in it, so it is no longer as high as it was
   if (node.querySelector(`${LEFT_OUT}, .aw-controls`))
     Object.assign(copy.style, { height: "auto", gridTemplateRows: "none" });
+  if (isOneLine(node)) copy.style.whiteSpace = "nowrap";
   return copy;
+};
+
+// Letters are a trace wider in the enlarged image: a line that just fitted would break.
+const isOneLine = (node) => {
+  const range = document.createRange();
+  const texts = [...node.childNodes].filter(
+    (child) => child.nodeType === Node.TEXT_NODE && child.data.trim(),
+  );
+  const lines = texts.map((text) => {
+    range.selectNode(text);
+    return range.getClientRects().length;
+  });
+  return lines.length > 0 && lines.every((count) => count === 1);
 };
 
 const childCopies = (child, parentStyles, workshop) => {
@@ -129,6 +151,7 @@ const bareCopy = (node) => {
   if (node instanceof HTMLInputElement) {
     copy.setAttribute("value", node.value);
     copy.toggleAttribute("checked", node.checked);
+    if (node.type === "number") copy.type = "text"; // no room for arrows that nobody can press
   }
   if (node instanceof HTMLOptionElement) copy.toggleAttribute("selected", node.selected);
   return copy;
@@ -136,9 +159,10 @@ const bareCopy = (node) => {
 
 // What a style sheet puts before or after an element becomes an element.
 const pseudoCopy = (node, which, parentStyles, workshop) => {
-  const styles = stylesOf(getComputedStyle(node, which));
-  const content = styles.get("content").match(/^"(.*)"$/);
+  const computed = getComputedStyle(node, which);
+  const content = computed.content.match(/^"(.*)"$/);
   if (!content) return []; // "none" or "normal"
+  const styles = stylesOf(computed);
   const copy = element("span", { textContent: content[1] });
   copy.setAttribute("style", styleText(styles, workshop.defaultsOf(copy), parentStyles));
   return [copy];
@@ -149,7 +173,8 @@ const printable = (text) => text.replace(/[^\P{Cc}\t\n\r]/gu, "");
 
 // "query gain: 0.50 · kernel: gaussian": what the controls above the drawing say.
 const settingsLine = (controls) => {
-  const settings = [...controls.querySelectorAll(".aw-field")].map((row) => {
+  const rows = [...controls.querySelectorAll(".aw-field")].filter((row) => row.offsetHeight);
+  const settings = rows.map((row) => {
     const [label, input] = [row.querySelector("label"), row.querySelector("input, select")];
     const shown = row.querySelector(".aw-value")?.textContent || valueShown(input);
     return `${label.textContent}: ${shown}`;
@@ -175,13 +200,14 @@ const extentOf = (copy) => {
   });
   const padding = parseFloat(copy.style.paddingRight);
   const width = Math.min(area.width, Math.max(...edges) - area.left + padding);
-  return { width: Math.ceil(width), height: Math.ceil(area.height) };
+  return { width: Math.floor(width), height: Math.floor(area.height) }; // no rim of half a dot
 };
 
-const leavesOf = (node) =>
-  node.childNodes.length && !(node instanceof SVGElement)
-    ? [...node.childNodes].flatMap(leavesOf)
-    : [node];
+// What is to be seen at the right edge: words, drawings, inputs, and whatever has a border.
+const leavesOf = (node) => {
+  const isWhole = node instanceof SVGElement || node.style?.borderBottomStyle === "solid";
+  return node.childNodes.length && !isWhole ? [...node.childNodes].flatMap(leavesOf) : [node];
+};
 
 // ---- without foreignObject: every canvas and SVG marked data-export where it stands
 
