@@ -20,7 +20,6 @@ export const answerPanel = (classes, guess) => {
 
 const rowOfClass = (name, guess) => {
   const choose = button(name, guess, { className: "aw-class" });
-  choose.dataset.keep = ""; // a saved picture shows it: it is the bar's label
   const bar = element("span", { className: "aw-bar" });
   const note = element("span", { className: "aw-answer-note" });
   const value = element("span", { className: "aw-value" });

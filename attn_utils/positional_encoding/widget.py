@@ -107,7 +107,9 @@ class PositionExplorer(LiveWidget):
     base = Number(10_000, min=10, max=100_000, step="any", label="base")
     look_back = Number(0, min=0, max=20, step=1, label="look back")
     positions_on = Switch(False, label="tell the layer the positions")
-    order = Numbers(list(range(len(WORDS))), min=0, max=len(WORDS) - 1, label="order of words")
+    order = Numbers(
+        list(range(len(WORDS))), min=0, max=len(WORDS) - 1, step=1, label="order of words"
+    )
 
     vector = Buffer()
     matrix = Buffer()
