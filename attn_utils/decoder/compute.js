@@ -5,12 +5,12 @@ import { gruStep, linear, softmaxInto } from "../widgets/kit/math.js";
 export const STEPS = 10; // characters of a date such as 2019-03-03
 
 // The characters of a text that the models know, in small letters.
-export const readable = (text, known) =>
+const readable = (text, known) =>
   [...text.toLowerCase()].filter((character) => known.includes(character));
 
 // The two models from one buffer: `_shapes` holds [name, ...sizes] in the buffer's order. A model
 // is its parameters, by their names in the state_dict.
-export const modelsOf = ({ _floats, _shapes }) => {
+const modelsOf = ({ _floats, _shapes }) => {
   const models = { attention: {}, fixed: {} };
   let at = 0;
   for (const [path, ...sizes] of _shapes) {
@@ -82,7 +82,7 @@ const lookAt = (model, keys, rows, state) => {
 
 // Greedy decoding: the logits (10 × classes), their softmax, the classes that are written, and with
 // attention the weights (10 × S). Tokens count from 1; without any, nothing is written.
-export const decode = (model, tokens) => {
+const decode = (model, tokens) => {
   const [S, classes] = [tokens.length, model["decoder.output.bias"].length];
   const hasAttention = "decoder.attention.w_v.weight" in model;
   const result = {
@@ -117,17 +117,21 @@ export const decode = (model, tokens) => {
   return result;
 };
 
-export const compute = (state) => {
+// The characters that are read, and what both models make of them.
+export const readText = (state) => {
   const models = modelsOf(state);
   const known = state._characters[0];
-  const tokens = readable(state.text, known).map((character) => known.indexOf(character) + 1);
-  const own = decode(models.attention, tokens);
-  const fixedVector = decode(models.fixed, tokens);
-  return {
-    weights: own.weights,
-    logits: own.logits,
-    probabilities: own.probabilities,
-    fixed_logits: fixedVector.logits,
-    fixed_probabilities: fixedVector.probabilities,
-  };
+  const read = readable(state.text, known);
+  const tokens = read.map((character) => known.indexOf(character) + 1);
+  return { read, own: decode(models.attention, tokens), fixedOne: decode(models.fixed, tokens) };
 };
+
+export const resultsOf = ({ own, fixedOne }) => ({
+  weights: own.weights,
+  logits: own.logits,
+  probabilities: own.probabilities,
+  fixed_logits: fixedOne.logits,
+  fixed_probabilities: fixedOne.probabilities,
+});
+
+export const compute = (state) => resultsOf(readText(state));
