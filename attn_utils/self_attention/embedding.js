@@ -11,7 +11,7 @@ const vectorOf = (token, worked) => {
   let h = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(token)) h = Math.imul(h ^ byte, 0x01000193);
   h = Math.imul(h ^ (h >>> 16), 0x7feb352d);
-  h = (h ^ (h >>> 15)) >>> 0;
+  h ^= h >>> 15;
   return [((h & 0xffff) % 41) - 20, ((h >>> 16) % 41) - 20].map((tenths) => tenths / 10);
 };
 
