@@ -6,15 +6,15 @@
 import { element, setAll, svg } from "./dom.js";
 
 const PICTURE_SCALE = 2; // dots for each CSS pixel
-// Buttons go, but one that is pressed or not is a setting, like a check box, one with a drawing
-// shows that, and a widget may mark one that is a label (data-keep).
+// Buttons go. But one that is pressed or not is a setting, like a check box, one with a drawing
+// shows that, and one with a class of its own is part of a drawing.
 const LEFT_OUT = [
   ".aw-goals",
   ".aw-tools",
   ".aw-note",
   ".aw-status:empty",
   ".aw-visually-hidden",
-  "button:not([aria-pressed], [data-keep], :has(canvas, svg))",
+  'button:not([aria-pressed], [class^="aw-"], :has(canvas, svg))',
 ].join(", ");
 
 export const pictureOf = async (box) => {
