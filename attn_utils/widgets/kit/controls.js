@@ -1,7 +1,7 @@
-import { clamp, element, fixed, freshId } from "./dom.js";
-
 // Native inputs bound to traits: keyboard, touch and screen readers come with them.
 // What a control may be set to (range, options, label) is declared once, on the Python trait.
+import { clamp, element, fixed, freshId } from "./dom.js";
+
 export const field = (label, input, ...rest) =>
   element(
     "div",
@@ -11,37 +11,44 @@ export const field = (label, input, ...rest) =>
     ...rest,
   );
 
-// `log`: equal ways on the slider are equal factors, and values have three digits.
+// How a slider's position and the control's value belong together. On a logarithmic slider equal
+// ways are equal factors, and values have three digits.
+const linearScale = ({ min, max, step }) => ({
+  range: { min, max, step },
+  positionOf: (value) => value,
+  valueAt: (position) => position,
+});
+const logScale = ({ min, max }) => ({
+  range: { min: 0, max: 1, step: 0.005 },
+  positionOf: (value) => Math.log(value / min) / Math.log(max / min),
+  valueAt: (position) => clamp(Number((min * (max / min) ** position).toPrecision(3)), min, max),
+});
+
 export const slider = (w, name, { format = (v) => fixed(v), log = false } = {}) => {
-  const { min, max, step, label } = w.spec(name);
-  const input = element("input", {
-    type: "range",
-    id: freshId(),
-    ...(log ? { min: 0, max: 1, step: 0.005 } : { min, max, step }),
-  });
-  const place = log ? (value) => Math.log(value / min) / Math.log(max / min) : (value) => value;
-  const value = log
-    ? (at) => clamp(Number((min * (max / min) ** at).toPrecision(3)), min, max)
-    : (at) => at;
-  const output = element("span", { className: "aw-value", ariaHidden: "true" }); // spoken as aria-valuetext
-  w.show(name, (now) => {
-    input.value = place(now);
-    output.textContent = format(now);
+  const spec = w.spec(name);
+  const { range, positionOf, valueAt } = (log ? logScale : linearScale)(spec);
+  const input = element("input", { type: "range", id: freshId(), ...range });
+  // hidden from screen readers, which speak aria-valuetext
+  const output = element("span", { className: "aw-value", ariaHidden: "true" });
+  w.show(name, (value) => {
+    input.value = positionOf(value);
+    output.textContent = format(value);
     input.setAttribute("aria-valuetext", output.textContent);
   });
-  input.addEventListener("input", () => w.set(name, value(Number(input.value))));
+  input.addEventListener("input", () => w.set(name, valueAt(Number(input.value))));
   input.addEventListener("change", () => w.commit());
-  return field(label, input, output);
+  return field(spec.label, input, output);
 };
 
 export const select = (w, name) => {
   const { options, label } = w.spec(name);
-  const input = element(
-    "select",
-    { id: freshId() },
-    ...options.map((o) => element("option", { value: o, textContent: o })),
+  const entries = options.map((option) =>
+    element("option", { value: option, textContent: option }),
   );
-  w.show(name, (value) => (input.value = value));
+  const input = element("select", { id: freshId() }, ...entries);
+  w.show(name, (value) => {
+    input.value = value;
+  });
   input.addEventListener("change", () => {
     w.set(name, input.value);
     w.commit();
@@ -51,7 +58,9 @@ export const select = (w, name) => {
 
 export const toggle = (w, name) => {
   const input = element("input", { type: "checkbox", id: freshId() });
-  w.show(name, (value) => (input.checked = value));
+  w.show(name, (value) => {
+    input.checked = value;
+  });
   input.addEventListener("change", () => {
     w.set(name, input.checked);
     w.commit();

@@ -25,7 +25,8 @@ export const freshId = (() => {
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 export const fixed = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits) : "–");
 
-// A finger that starts here drags and does not scroll: inside an SVG, touch-action alone is not enough.
+// A finger that starts here drags and does not scroll: inside an SVG, touch-action alone is not
+// enough.
 export const holdTouch = (node) =>
   node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
 
