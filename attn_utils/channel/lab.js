@@ -7,7 +7,7 @@ const CONTROLS = ["block", "reduction", "kernel", "where", "volumes", "pixels", 
 const legal = (pixels, start) => (/^[0-9a-f]{512}$/.test(pixels) ? pixels : start);
 
 export const openLab = (w) => {
-  const lab = { w, start: w.get("_start"), chosen: Math.round(w.get("where")) - 1, draw: () => {} };
+  const lab = { w, start: w.get("_start"), chosen: w.get("where") - 1, draw: () => {} };
   refresh(lab);
   return lab;
 };
@@ -23,7 +23,7 @@ export const refresh = (lab) => {
   lab.now = compute(state);
 };
 
-export const digitAt = ({ w }) => Math.round(w.get("where")) - 1;
+export const digitAt = ({ w }) => w.get("where") - 1;
 
 export const story = (lab, c) => {
   const digit = c === digitAt(lab) ? ", the digit" : "";
