@@ -108,7 +108,13 @@ class Pixels(traitlets.Unicode[str, str | bytes]):
 
     def __init__(self, default: str) -> None:
         super().__init__(default)
-        spec = {"kind": "text", "max": CHANNELS * PIXELS, "label": "pixels"}
+        count = CHANNELS * PIXELS
+        spec = {
+            "kind": "text",
+            "max": count,
+            "pattern": f"[{LEVELS}]{{{count}}}",
+            "label": "pixels",
+        }
         self.tag(sync=True, control=spec)
 
     def validate(self, obj: Any, value: Any) -> str:

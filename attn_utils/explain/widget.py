@@ -102,8 +102,14 @@ class Drawing(traitlets.Unicode[str, str | bytes]):
     """Ink on paper, 32 × 32 dots, kept as 256 hexadecimal digits."""
 
     def __init__(self) -> None:
-        super().__init__("0" * (SIDE * SIDE // 4))
-        spec = {"kind": "text", "max": SIDE * SIDE // 4, "label": "drawing"}
+        digits = SIDE * SIDE // 4
+        super().__init__("0" * digits)
+        spec = {
+            "kind": "text",
+            "max": digits,
+            "pattern": f"[0-9a-f]{{{digits}}}",
+            "label": "drawing",
+        }
         self.tag(sync=True, control=spec)
 
     def validate(self, obj: Any, value: Any) -> str:

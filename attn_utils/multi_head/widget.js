@@ -178,7 +178,6 @@ const strips = (w, data) => {
 const answerPanel = (w, data, guess) => {
   const rows = data.classes.map((name, c) => {
     const choose = button(name, () => guess(c), { className: "aw-class" });
-    choose.dataset.keep = ""; // a saved picture shows it: it is the bar's label
     const bar = element("span", { className: "aw-bar" });
     const note = element("span", { className: "aw-answer-note" });
     const value = element("span", { className: "aw-value" });

@@ -81,7 +81,7 @@ class HeadExplorer(LiveWidget):
     example = Number(0, min=0, max=10_000, step=1, label="example")
     query = Number(-1, min=-1, max=10_000, step=1, label="query")
     faders = Numbers([1.0], min=0, max=2, label="faders")
-    shown = Numbers([1.0], min=0, max=1, label="lines shown")
+    shown = Numbers([1.0], min=0, max=1, step=1, label="lines shown")
     guessing = Switch(False, label="let me guess first")
 
     logits = Buffer()

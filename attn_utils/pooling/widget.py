@@ -112,11 +112,11 @@ class KernelRegressionExplorer(LiveWidget):
         "bright along its diagonal, and the leave-one-out error, which dips at a middle bandwidth."
     )
     kernel = Choice("gaussian", options=tuple(KERNELS), label="kernel")
-    bandwidth = Number(1.0, min=1e-12, max=1e12, step=0.001, label="bandwidth")
-    query = Number(3.0, min=-2 * BOUND, max=2 * BOUND, step=0.001, label="query")
+    bandwidth = Number(1.0, min=1e-12, max=1e12, step="any", label="bandwidth")
+    query = Number(3.0, min=-2 * BOUND, max=2 * BOUND, step="any", label="query")
     x = Numbers(SAMPLE_X, min=-2 * BOUND, max=2 * BOUND, label="x")
     y = Numbers(SAMPLE_Y, min=-2 * BOUND, max=2 * BOUND, label="y")
-    learning_rate = Number(0.05, min=0, max=1e40, step=0.001, label="learning rate")
+    learning_rate = Number(0.05, min=0, max=1e40, step="any", label="learning rate")
 
     weights = Buffer()
     curve = Buffer()

@@ -96,7 +96,7 @@ class PositionExplorer(LiveWidget):
     )
     position = Number(5, min=0, max=POSITIONS - 1, step=1, label="position")
     width = Number(32, min=4, max=64, step=2, label="width d")
-    base = Number(10_000, min=10, max=100_000, step=1, label="base")
+    base = Number(10_000, min=10, max=100_000, step="any", label="base")
     look_back = Number(0, min=0, max=20, step=1, label="look back")
     positions_on = Switch(False, label="tell the layer the positions")
     order = Numbers(list(range(len(WORDS))), min=0, max=len(WORDS) - 1, label="order of words")

@@ -145,7 +145,7 @@ class ScoringExplorer(LiveWidget):
         "equally narrow with it, and the entropy of the weights, which falls without it."
     )
     rule = Choice("dot", options=RULES, label="rule")
-    temperature = Number(1.0, min=0.05, max=50, step=0.01, label="temperature")
+    temperature = Number(1.0, min=0.05, max=50, step="any", label="temperature")
     query = Numbers([1.2, 0.8], min=-BOUND, max=BOUND, label="query")
     # (`keys` is taken: ipywidgets calls its synced names so)
     key_points = Numbers(

@@ -129,7 +129,7 @@ class SelfAttentionExplorer(LiveWidget):
     mask = Choice("none", options=MASKS, label="mask")
     valid = Number(1, min=0, max=MOST, step=1, label="valid tokens")
     reach = Number(1, min=0, max=MOST - 1, step=1, label="reach")
-    cells = Numbers([1.0] * MOST**2, min=0, max=1, label="cells")
+    cells = Numbers([1.0] * MOST**2, min=0, max=1, step=1, label="cells")
     way = Choice("-inf", options=WAYS, label="forbidden cells")
     shown = Number(STEPS, min=1, max=STEPS, step=1, label="steps shown")
 

@@ -147,8 +147,8 @@ class SpatialMaskExplorer(LiveWidget):
     )
     kernel = Choice("7", options=("7", "3"), label="kernel size")
     channel = Switch(True, label="channel attention first")
-    left = Numbers([0], min=0, max=SIDE - BOX, label="from the left")
-    top = Numbers([0], min=0, max=SIDE - BOX, label="from the top")
+    left = Numbers([0], min=0, max=SIDE - BOX, step=1, label="from the left")
+    top = Numbers([0], min=0, max=SIDE - BOX, step=1, label="from the top")
 
     mean_map = Buffer()
     max_map = Buffer()

@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 import anywidget
 import numpy as np
@@ -53,10 +53,17 @@ def _refuse(trait: traitlets.TraitType[Any, Any], expected: str, got: object) ->
     raise ControlError(f"{trait.name}: expected {expected}, got {got}")
 
 
-class Number(traitlets.Float[float, float]):
-    """A finite number between ``min`` and ``max``: a slider."""
+Step: TypeAlias = float | Literal["any"]
 
-    def __init__(self, default: float, *, min: float, max: float, step: float, label: str) -> None:
+
+class Number(traitlets.Float[float, float]):
+    """A finite number between ``min`` and ``max``: a slider.
+
+    A link sets it to ``min`` plus a multiple of ``step`` only; "any" is for a control that the
+    browser sets to other values too, such as a logarithmic slider or a point to drag.
+    """
+
+    def __init__(self, default: float, *, min: float, max: float, step: Step, label: str) -> None:
         super().__init__(default)
         self.bounds = (min, max)
         spec = {"kind": "number", "min": min, "max": max, "step": step, "label": label}
@@ -102,10 +109,12 @@ class Switch(traitlets.Bool[bool, bool | int]):
 class Numbers(traitlets.List[float]):
     """A list of finite numbers between ``min`` and ``max``; things to drag, one each."""
 
-    def __init__(self, default: Sequence[float], *, min: float, max: float, label: str) -> None:
+    def __init__(
+        self, default: Sequence[float], *, min: float, max: float, label: str, step: Step = "any"
+    ) -> None:
         super().__init__(traitlets.Float(), default_value=list(default))
         self.bounds = (min, max)
-        spec = {"kind": "numbers", "min": min, "max": max, "label": label}
+        spec = {"kind": "numbers", "min": min, "max": max, "step": step, "label": label}
         self.tag(sync=True, control=spec)
 
     def validate(self, obj: Any, value: Any) -> list[float]:

@@ -6,15 +6,15 @@
 import { element, setAll, svg } from "./dom.js";
 
 const PICTURE_SCALE = 2; // dots for each CSS pixel
-// Buttons go, but one that is pressed or not is a setting, like a check box, one with a drawing
-// shows that, and a widget may mark one that is a label (data-keep).
+// Buttons go. But one that is pressed or not is a setting, like a check box, one with a drawing
+// shows that, and one with a class of its own is part of a drawing.
 const LEFT_OUT = [
   ".aw-goals",
   ".aw-tools",
   ".aw-note",
   ".aw-status:empty",
   ".aw-visually-hidden",
-  "button:not([aria-pressed], [data-keep], :has(canvas, svg))",
+  'button:not([aria-pressed], [class^="aw-"], :has(canvas, svg))',
 ].join(", ");
 
 export const pictureOf = async (box) => {
@@ -92,10 +92,16 @@ const stylesOf = (style) =>
   );
 
 // What has to be written down: what the tag does not bring along and what the parent does not
-// hand down. (Which properties are handed down need not be known for that.)
+// hand down (which properties are handed down need not be known for that), and how lines break,
+// which the copy of the parent may do otherwise.
 const styleText = (styles, defaults, parentStyles) =>
   [...styles]
-    .filter(([name, value]) => value !== defaults.get(name) || value !== parentStyles.get(name))
+    .filter(
+      ([name, value]) =>
+        value !== defaults.get(name) ||
+        value !== parentStyles.get(name) ||
+        /^(white-space|text-wrap)/.test(name),
+    )
     .map(([name, value]) => `${name}: ${value};`)
     .join(" ");
 
@@ -111,7 +117,21 @@ const styledCopy = (node, parentStyles, workshop) => {
   // something is missing in it, so it is no longer as high as it was
   if (node.querySelector(`${LEFT_OUT}, .aw-controls`))
     Object.assign(copy.style, { height: "auto", gridTemplateRows: "none" });
+  if (isOneLine(node)) copy.style.whiteSpace = "nowrap";
   return copy;
+};
+
+// Letters are a trace wider in the enlarged image: a line that just fitted would break.
+const isOneLine = (node) => {
+  const range = document.createRange();
+  const texts = [...node.childNodes].filter(
+    (child) => child.nodeType === Node.TEXT_NODE && child.data.trim(),
+  );
+  const lines = texts.map((text) => {
+    range.selectNode(text);
+    return range.getClientRects().length;
+  });
+  return lines.length > 0 && lines.every((count) => count === 1);
 };
 
 const childCopies = (child, parentStyles, workshop) => {
@@ -180,7 +200,7 @@ const extentOf = (copy) => {
   });
   const padding = parseFloat(copy.style.paddingRight);
   const width = Math.min(area.width, Math.max(...edges) - area.left + padding);
-  return { width: Math.ceil(width), height: Math.ceil(area.height) };
+  return { width: Math.floor(width), height: Math.floor(area.height) }; // no rim of half a dot
 };
 
 // What is to be seen at the right edge: words, drawings, inputs, and whatever has a border.

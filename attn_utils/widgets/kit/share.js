@@ -27,6 +27,9 @@ const isOnStep = (value, { min, step }) => {
   return Math.abs(steps - Math.round(steps)) < 1e-6;
 };
 
+const isText = (value, { max, pattern = ".*" }) =>
+  value.trim() !== "" && value.length <= max && new RegExp(`^(?:${pattern})$`, "su").test(value);
+
 // A link can say anything: only values that the control itself could have produced are taken over.
 export const fits = (spec, value, present) => {
   const isNumber = (v) =>
@@ -41,7 +44,7 @@ export const fits = (spec, value, present) => {
     case "switch":
       return typeof value === "boolean";
     case "text":
-      return typeof value === "string" && value.trim() !== "" && value.length <= spec.max;
+      return typeof value === "string" && isText(value, spec);
     default:
       return false;
   }
