@@ -161,6 +161,7 @@ def test_bad_input(make):
         (lambda: SinusoidalPositionalEncoding(0), "num_hiddens: expected a whole number"),
         (lambda: SinusoidalPositionalEncoding(4, max_len=0), "max_len: expected a whole number"),
         (lambda: SinusoidalPositionalEncoding(4, 1.5), "dropout: expected a probability"),
+        (lambda: SinusoidalPositionalEncoding(4, base=0.0), "base: expected a positive finite"),
         (lambda: LearnedPositionalEmbedding(0, 4), "num_positions: expected a whole number"),
         (lambda: LearnedPositionalEmbedding(4, 0), "num_hiddens: expected a whole number"),
         (lambda: RotaryEmbedding(5), "head_dim: expected an even number, got 5"),
@@ -192,6 +193,14 @@ def test_sinusoidal_formula(d, n):
             angle = i / 10000 ** (2 * (column // 2) / d)
             want = math.cos(angle) if column % 2 else math.sin(angle)
             assert abs(table[i, column] - want) < 1e-6
+
+
+@pytest.mark.parametrize("base", [10.0, 300, 1e6])
+def test_sinusoidal_with_another_base(base):
+    rows = torch.zeros(1, 40, 8, dtype=torch.float64)
+    rows[..., 1::2] = 1  # hands at 12 o'clock; sine and cosine turn clockwise
+    turned = RotaryEmbedding(8, base)(rows, -torch.arange(40))
+    assert torch.allclose(SinusoidalPositionalEncoding(8, base=base).P[:, :40].double(), turned)
 
 
 def test_sinusoidal_is_exact_far_out():
