@@ -7,8 +7,7 @@ export const SIDE = 8;
 export const PIXELS = SIDE * SIDE;
 
 // Which patch a channel shows. The patches stand in a ring: patch 0, the digit, in channel `where`.
-export const patchOf = (channel, where) =>
-  (channel - (where - 1) + CHANNELS) % CHANNELS;
+export const patchOf = (channel, where) => (channel - (where - 1) + CHANNELS) % CHANNELS;
 
 // The image as the block sees it; `pixels` has a hexadecimal figure for each, in fifteenths.
 export const imageOf = ({ pixels, where, volumes }) =>

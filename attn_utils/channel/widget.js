@@ -166,7 +166,6 @@ const render = ({ model, el, signal }) => {
     refresh(lab);
     return lab.now;
   });
-  if (w.get("pixels") !== stateOf(lab).pixels) w.set("pixels", lab.start);
   w.say(story(lab, lab.chosen));
 };
 

@@ -21,8 +21,7 @@ const netIn = ({ model }) => ({
 
 const refresh = (view) => {
   const controls = Object.fromEntries(CONTROLS.map((name) => [name, view.w.get(name)]));
-  const [left, top] = [controls.left, controls.top].map((values) => values.map(Math.round));
-  view.state = { ...view.net, ...controls, left, top };
+  view.state = { ...view.net, ...controls };
   view.scene = sceneOf(view.state);
   view.now = compute(view.state);
   view.side = Math.sqrt(view.now.gate.length);
