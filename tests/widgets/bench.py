@@ -67,7 +67,9 @@ class Bench:
         self.widget = kind()
         self.bad: list[str] = []
         text = page_of(self.widget)
-        self.context = browser.new_context(viewport={"width": 1300, "height": 900})
+        # two dots for a CSS pixel, as a saved picture has them
+        window = {"viewport": {"width": 1300, "height": 900}, "device_scale_factor": 2}
+        self.context = browser.new_context(**window)  # type: ignore[arg-type]
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.context.route(URL + "**", lambda route: self._answer(route, text))
         self.page: Page = self.context.new_page()
@@ -120,5 +122,5 @@ class Bench:
         return np.asarray(imread(download.value.path()))[..., :3]
 
     def screenshot(self, part: str) -> Picture:
-        png = self.page.locator(part).screenshot(scale="css")
+        png = self.page.locator(part).screenshot()
         return np.asarray(imread(io.BytesIO(png)))[..., :3]
