@@ -4,7 +4,7 @@ import { button, field } from "../widgets/kit/controls.js";
 import { clamp, element, fixed, freshId } from "../widgets/kit/dom.js";
 import { onceShown, openWidget } from "../widgets/kit/frame.js";
 import { remembering } from "../widgets/kit/remember.js";
-import { pythonLiteral } from "../widgets/kit/share.js";
+import { pythonForCell } from "../widgets/kit/share.js";
 import { onThemeChange } from "../widgets/kit/theme.js";
 import { alignmentMap } from "./alignment.js";
 import { readText, resultsOf, STEPS } from "./compute.js";
@@ -27,7 +27,7 @@ const reading = (state) => {
 
 function render({ model, el, signal }) {
   const w = openWidget({ model, el, signal });
-  if (model.get("_own_model")) w.python = pythonOfState;
+  if (model.get("_own_model")) w.python = pythonForCell("explorer");
   const data = dataOf(model);
   const readNow = remembering(["text"], reading);
   const view = {
@@ -58,13 +58,6 @@ function render({ model, el, signal }) {
     () => resultsOf(view.now()),
   );
 }
-
-// The models do not fit into a line of Python.
-const pythonOfState = (_, state) =>
-  [
-    "# explorer is the AlignmentExplorer of this cell",
-    ...Object.entries(state).map(([name, value]) => `explorer.${name} = ${pythonLiteral(value)}`),
-  ].join("\n");
 
 const addParts = (view) => {
   const { w, examples } = view;

@@ -4,7 +4,7 @@ import { button, toggle } from "../widgets/kit/controls.js";
 import { element, fixed } from "../widgets/kit/dom.js";
 import { onceShown, openWidget } from "../widgets/kit/frame.js";
 import { remembering } from "../widgets/kit/remember.js";
-import { pythonLiteral } from "../widgets/kit/share.js";
+import { pythonForCell } from "../widgets/kit/share.js";
 import { colourRamp, cssColour, onThemeChange } from "../widgets/kit/theme.js";
 import { compute } from "./compute.js";
 import { countsOf, isEmpty, pack, SIDE, SIZE, unpack } from "./ink.js";
@@ -28,7 +28,7 @@ const reading = (state) => {
 
 function render({ model, el, signal }) {
   const w = openWidget({ model, el, signal });
-  if (model.get("_own_model")) w.python = pythonOfState;
+  if (model.get("_own_model")) w.python = pythonForCell("reader");
   const data = dataOf(model);
   const [rows, columns, heads] = data._sizes;
   const read = remembering(["drawing", "fit"], reading);
@@ -55,13 +55,6 @@ function render({ model, el, signal }) {
     () => view.now().results,
   );
 }
-
-// The model does not fit into a line of Python.
-const pythonOfState = (_, state) =>
-  [
-    "# reader is the DigitReader of this cell",
-    ...Object.entries(state).map(([name, value]) => `reader.${name} = ${pythonLiteral(value)}`),
-  ].join("\n");
 
 // ---- the parts
 

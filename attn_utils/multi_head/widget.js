@@ -5,7 +5,7 @@ import { button, slider, toggle } from "../widgets/kit/controls.js";
 import { element, fixed } from "../widgets/kit/dom.js";
 import { onceShown, openWidget } from "../widgets/kit/frame.js";
 import { remembering } from "../widgets/kit/remember.js";
-import { pythonLiteral } from "../widgets/kit/share.js";
+import { pythonForCell } from "../widgets/kit/share.js";
 import { answerPanel } from "./answers.js";
 import { compute, studyOf } from "./compute.js";
 import { faderDesk } from "./desk.js";
@@ -31,7 +31,7 @@ const dataOf = (model) => {
 
 function render({ model, el, signal }) {
   const w = openWidget({ model, el, signal });
-  if (model.get("_own_data")) w.python = pythonOfState;
+  if (model.get("_own_data")) w.python = pythonForCell("explorer");
   const data = dataOf(model);
   const computed = remembering(["faders"], compute);
   const view = {
@@ -50,13 +50,6 @@ function render({ model, el, signal }) {
     () => view.now(),
   );
 }
-
-// The data do not fit into a line of Python.
-const pythonOfState = (_, state) =>
-  [
-    "# explorer is the HeadExplorer of this cell",
-    ...Object.entries(state).map(([name, value]) => `explorer.${name} = ${pythonLiteral(value)}`),
-  ].join("\n");
 
 // The query that is asked: the one chosen, or the one that the task asks of the example.
 const queryNow = ({ w, data }) =>
