@@ -174,6 +174,44 @@ def test_a_saved_picture_shows_what_the_reader_sees(bench: Bench, theme: str) ->
     assert np.ptp(edge, axis=0).max() < 0.02, "nothing is cut off, no rim"
 
 
+COPY = """() => {
+    const decode = Image.prototype.decode;
+    Image.prototype.decode = function () {
+        const text = decodeURIComponent(this.src.slice(this.src.indexOf(',') + 1));
+        window.copy = new DOMParser().parseFromString(text, 'image/svg+xml');
+        return decode.call(this);
+    };
+}"""
+# Inputs with what is set in them, and texts; from the page, and from the copy of it, where the
+# state of an input has to stand in its attributes.
+SHOWN = """stage => {
+    const seen = (e) => e.checkVisibility() && !e.closest('button, .aw-visually-hidden');
+    const texts = document.createTreeWalker(stage, NodeFilter.SHOW_TEXT);
+    const words = [];
+    while (texts.nextNode())
+        if (seen(texts.currentNode.parentElement)) words.push(texts.currentNode.data);
+    const inputs = [...stage.querySelectorAll('input')].filter(seen);
+    return { words, inputs: inputs.map((e) => [e.value, e.checked]) };
+}"""
+KEPT = """() => {
+    const texts = document.createTreeWalker(copy, NodeFilter.SHOW_TEXT);
+    const words = [];
+    while (texts.nextNode()) words.push(texts.currentNode.data);
+    const stateOf = (e) => [e.getAttribute('value'), e.hasAttribute('checked')];
+    return { words, inputs: [...copy.querySelectorAll('input')].map(stateOf) };
+}"""
+
+
+def test_a_saved_picture_keeps_inputs_and_words(bench: Bench) -> None:
+    box = bench.open(**changed_state(bench.widget))
+    shown = box.locator(".aw-stage").evaluate(SHOWN)
+    bench.page.evaluate(COPY)
+    bench.saved_picture()
+    kept = bench.page.evaluate(KEPT)
+    assert kept["inputs"] == shown["inputs"]
+    assert set(shown["words"]) - {""} <= set(kept["words"])
+
+
 def test_a_browser_without_foreign_objects_saves_the_drawings(bench: Bench) -> None:
     bench.open()
     bench.page.evaluate("""() => {
