@@ -49,6 +49,7 @@ test: develop book  ## package, notebooks, built pages in a browser, JupyterLab
 lint: develop  ## formatting, types, notebooks, vendored files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/biome ci
 	$(BIN)/mypy
 	$(BIN)/nbstripout --keep-id --verify book/*.ipynb
 	$(BIN)/python tools/lint_notebooks.py
@@ -57,6 +58,7 @@ lint: develop  ## formatting, types, notebooks, vendored files
 format: develop  ## format the code and strip the notebooks' outputs
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/biome check --write
 	$(BIN)/nbstripout --keep-id book/*.ipynb
 
 bench: develop  ## compare time and memory with what you would use instead (20 minutes)

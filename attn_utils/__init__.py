@@ -44,6 +44,7 @@ from .decoder import SOURCE_CHARACTERS as SOURCE_CHARACTERS
 from .decoder import TARGET_CHARACTERS as TARGET_CHARACTERS
 from .decoder import AttentionDecoder as AttentionDecoder
 from .decoder import EncoderDecoder as EncoderDecoder
+from .decoder import EncoderOutput as EncoderOutput
 from .decoder import FixedVectorDecoder as FixedVectorDecoder
 from .decoder import GRUEncoder as GRUEncoder
 from .decoder import Memory as Memory
@@ -72,6 +73,7 @@ from .scoring import AdditiveAttention as AdditiveAttention
 from .scoring import Attn as Attn
 from .scoring import ConcatAttention as ConcatAttention
 from .scoring import DotProductAttention as DotProductAttention
+from .scoring import LocationAttention as LocationAttention
 from .self_attention import SelfAttention as SelfAttention
 from .spatial import CBAM as CBAM
 from .spatial import ChannelAttention as ChannelAttention

@@ -314,7 +314,7 @@ def _draw_book(desk: _Desk) -> Box:
 
 
 class KernelRegressionData(NamedTuple):
-    """A noisy sample of f(x) = 2 sin x + x^0.8 and the places where a fit is judged."""
+    """A noisy sample of f(x) = 2 sin x + x^0.8 and the positions where a fit is judged."""
 
     x_train: Tensor
     """Training inputs (n,), sorted, uniform in [0, 5)."""
@@ -336,9 +336,6 @@ def kernel_regression_data(
         noise: standard deviation of the Gaussian noise on the targets.
         seed: the sample is the one that ``torch.manual_seed(seed)`` leads to; the global
             generator is left alone.
-
-    Raises:
-        ValueError: ``num_train`` < 1, or ``noise`` is negative or not finite.
     """
     if num_train < 1:
         raise ValueError(f"num_train: expected at least 1, got {num_train}")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from chromium import HINT, find_chromium
 from playwright.sync_api import Browser, sync_playwright
+
+from attn_utils.widgets.joining import joined
 
 # fixtures: the built book, open in a browser
 from .pages import phone, site, watch, watch_everywhere, wide  # noqa: F401
@@ -38,3 +45,49 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()
+
+
+# Numbers travel as the base64 text of their bytes: exact, NaN and infinity included.
+COMPUTE_ALL = """async ([source, calls]) => {
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  const { compute } = await import(url);
+  URL.revokeObjectURL(url);
+  const floats = (text) =>
+    new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+  const revive = (_, value) => (value?.float32 === undefined ? value : floats(value.float32));
+  const text = (numbers) => {
+    let bytes = "";
+    for (const byte of new Uint8Array(Float64Array.from(numbers).buffer))
+      bytes += String.fromCharCode(byte);
+    return btoa(bytes);
+  };
+  return JSON.parse(calls, revive).map((call) =>
+    Object.entries(compute(call)).map(([name, numbers]) => [name, text(numbers)]));
+}"""
+
+JavaScript = Callable[[Path, "list[dict[str, Any]]"], "list[dict[str, list[float]]]"]
+
+
+@pytest.fixture(scope="session")
+def javascript(browser: Browser) -> Iterator[JavaScript]:
+    """Call ``compute`` of a front-end module for many states at once, on an empty page.
+
+    ``javascript(file, calls)`` joins the module with what it imports. Arrays and tensors in a call
+    arrive as Float32Array, everything else as JSON; results come back as lists of floats.
+    """
+    page = browser.new_page()
+
+    def packed(value: Any) -> dict[str, str]:
+        data = np.ascontiguousarray(value, dtype="<f4").tobytes()
+        return {"float32": base64.b64encode(data).decode()}
+
+    def run(module: Path, calls: list[dict[str, Any]]) -> list[dict[str, list[float]]]:
+        source = joined(module) + "\nexport { compute };\n"
+        text = json.dumps(calls, default=packed, allow_nan=False)
+        return [
+            {name: np.frombuffer(base64.b64decode(data), "<f8").tolist() for name, data in result}
+            for result in page.evaluate(COMPUTE_ALL, [source, text])
+        ]
+
+    yield run
+    page.close()

@@ -8,8 +8,9 @@ from torch import Tensor
 # How many rounding errors may add up, in units of the dtype's epsilon at the largest value. A
 # result in double or single precision is rounded at each step, and processors sum in different
 # orders: the worst of all module tests is 7 units, on instruction sets with and without AVX, with
-# one thread and two. Half precision is computed in single precision between the steps: 1 unit.
-UNITS = {torch.float64: 32, torch.float32: 32, torch.bfloat16: 4, torch.float16: 4}
+# one thread. Half precision is computed in single precision between the steps: the worst
+# is 1.4 units, of a module with many steps under autocast.
+UNITS = {torch.float64: 32, torch.float32: 32, torch.bfloat16: 6, torch.float16: 6}
 
 
 def close(

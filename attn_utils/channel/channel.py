@@ -26,9 +26,6 @@ class SEBlock(nn.Module):
         channels: C.
         reduction: by how much the bottleneck is narrower than the channels.
 
-    Raises:
-        ValueError: an argument is not an integer of at least 1.
-
     References:
         Hu et al. (2018). Squeeze-and-excitation networks.
     """
@@ -42,23 +39,14 @@ class SEBlock(nn.Module):
         self.fc2 = nn.Linear(hidden, channels, bias=False)
 
     def gate(self, x: Tensor) -> Tensor:
-        """Compute the gates, (B, C, Height, Width) -> (B, C, 1, 1), each in 0…1.
-
-        Raises:
-            ValueError: ``x`` is not (B, C, Height, Width) with this block's C, has no pixel, or is
-                not floating-point.
-        """
+        """Compute the gates, (B, C, Height, Width) -> (B, C, 1, 1), each in 0…1."""
         check_images("x", x, self.channels)
         squeezed = x.mean(dim=(2, 3))  # (B, C, Height, Width) -> (B, C)
         excited: Tensor = self.fc2(torch.relu(self.fc1(squeezed)))  # (B, C) -> (B, h) -> (B, C)
         return torch.sigmoid(excited)[:, :, None, None]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Multiply each channel by its gate; shape, dtype and memory format stay.
-
-        Raises:
-            ValueError: as :meth:`gate`.
-        """
+        """Multiply each channel by its gate; shape, dtype and memory format stay."""
         return x * self.gate(x)
 
 
@@ -75,10 +63,6 @@ class ECABlock(nn.Module):
         gamma: γ of :func:`eca_kernel_size`.
         b: b of :func:`eca_kernel_size`.
         kernel_size: k, odd; by default what :func:`eca_kernel_size` gives.
-
-    Raises:
-        ValueError: C or k is not an integer of at least 1, k is even, γ is 0 or not finite, b
-            is not finite.
 
     References:
         Wang et al. (2020). ECA-Net: efficient channel attention for deep convolutional neural
@@ -98,23 +82,14 @@ class ECABlock(nn.Module):
         self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
     def gate(self, x: Tensor) -> Tensor:
-        """Compute the gates, (B, C, Height, Width) -> (B, C, 1, 1), each in 0…1.
-
-        Raises:
-            ValueError: ``x`` is not (B, C, Height, Width) with this block's C, has no pixel, or is
-                not floating-point.
-        """
+        """Compute the gates, (B, C, Height, Width) -> (B, C, 1, 1), each in 0…1."""
         check_images("x", x, self.channels)
         squeezed = x.mean(dim=(2, 3)).unsqueeze(1)  # (B, C, Height, Width) -> (B, 1, C)
         mixed: Tensor = self.conv(squeezed)  # (B, 1, C): the channels are its sequence
         return torch.sigmoid(mixed).transpose(1, 2).unsqueeze(3)  # (B, 1, C) -> (B, C, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Multiply each channel by its gate; shape, dtype and memory format stay.
-
-        Raises:
-            ValueError: as :meth:`gate`.
-        """
+        """Multiply each channel by its gate; shape, dtype and memory format stay."""
         return x * self.gate(x)
 
 
@@ -131,9 +106,6 @@ def eca_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
 
     Returns:
         An odd number of at least 1.
-
-    Raises:
-        ValueError: C is not an integer of at least 1, γ is 0 or not finite, b is not finite.
 
     References:
         Wang et al. (2020), section 3.2.3.

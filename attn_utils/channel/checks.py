@@ -41,8 +41,8 @@ _NUMBER_MISTAKES: dict[str, dict[Any, str]] = {
     "shape of SEBlock(64).gate(x)": {
         (4, 64): "two axes of length 1 are missing, without which it could not multiply x",
         (64, 1, 1): "the batch axis is missing: each picture has its own gates",
-        (4, 64, 14, 14): "there is one gate for a whole channel, not for each place",
-        (4, 1, 14, 14): "that is a gate for each place: spatial attention, in chapter 11",
+        (4, 64, 14, 14): "there is one gate for a whole channel, not for each position",
+        (4, 1, 14, 14): "that is a gate for each position: spatial attention, in chapter 11",
         (4, 4, 1, 1): "that is the hidden layer: one gate is needed for each channel",
     },
     "shape of ECABlock(64)(x)": {

@@ -108,7 +108,13 @@ class Pixels(traitlets.Unicode[str, str | bytes]):
 
     def __init__(self, default: str) -> None:
         super().__init__(default)
-        spec = {"kind": "text", "max": CHANNELS * PIXELS, "label": "pixels"}
+        count = CHANNELS * PIXELS
+        spec = {
+            "kind": "text",
+            "max": count,
+            "pattern": f"[{LEVELS}]{{{count}}}",
+            "label": "pixels",
+        }
         self.tag(sync=True, control=spec)
 
     def validate(self, obj: Any, value: Any) -> str:
@@ -137,9 +143,6 @@ class GateExplorer(LiveWidget):
         pixels: 8 · 64 hexadecimal figures, in fifteenths: the digit, then the patches of noise.
         means: z, the mean of each channel, (8,). hidden: ReLU(W_1 z) of SE, (h,), else empty.
         gates: s, (8,). output: s_c x_c, (8 · 64,).
-
-    Raises:
-        ValueError: a control is out of its range or unknown.
     """
 
     _esm = front_end(__file__, ".js")
@@ -233,5 +236,5 @@ class GateExplorer(LiveWidget):
             axes[0, c].set_title(f"channel {c + 1}", fontsize=9)
         for row, name in enumerate(("x", "mean z", "gate s", "s · x")):
             axes[row, 0].set_ylabel(name, fontsize=9)
-        figure.suptitle(self.title, fontsize=10)
+        figure.suptitle(self.title, fontsize=10, parse_math=False)
         return figure

@@ -98,11 +98,6 @@ def scaled_dot_product_attention(
         The output (…, T, dv), or output and weights (…, T, S) before dropout, in the dtype of the
         inputs. In float16 and bfloat16 the softmax is computed in float32.
 
-    Raises:
-        ValueError: inputs that are not floating-point tensors of one dtype and device, or whose
-            shapes do not fit, no keys, a mask that is not boolean or does not fit, dropout_p
-            outside [0, 1].
-
     References:
         Vaswani et al. (2017). Attention is all you need. Dao et al. (2022). FlashAttention.
     """

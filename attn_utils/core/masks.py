@@ -52,8 +52,8 @@ def length_mask(valid_lens: Tensor, num_keys: int) -> Tensor:
         A boolean mask on the device of ``valid_lens``: (B, 1, S) for (B,), (B, T, S) for (B, T).
 
     Raises:
-        ValueError: lengths that are not integers of one or two axes from 0 to ``num_keys`` (the
-            values are not looked at while torch compiles or exports), or no keys.
+        ValueError: lengths outside 0 … ``num_keys``; the values are not looked at while torch
+            compiles or exports.
     """
     _check_count("num_keys", num_keys, least=1)
     if not isinstance(valid_lens, Tensor):
@@ -99,9 +99,6 @@ def causal_mask(
 
     Returns:
         A boolean mask (T, S).
-
-    Raises:
-        ValueError: an unknown alignment or a negative number.
     """
     if num_keys is None:
         num_keys = num_queries
@@ -129,10 +126,6 @@ def masked_softmax(scores: Tensor, mask: Tensor | None = None, dim: int = -1) ->
     Returns:
         The weights, in shape and dtype of the scores. float16 and bfloat16 are computed in
         float32.
-
-    Raises:
-        ValueError: scores that are not floating-point numbers, no such axis or an axis of
-            length 0, a mask that is not boolean or does not fit.
     """
     if not isinstance(scores, Tensor) or not scores.is_floating_point():
         got = scores.dtype if isinstance(scores, Tensor) else type(scores).__name__
@@ -159,9 +152,6 @@ def broadcast_mask(mask: Tensor, shape: Sequence[int], name: str = "mask") -> Te
 
     Returns:
         A view of the mask with ``len(shape)`` axes that broadcasts to ``shape``.
-
-    Raises:
-        ValueError: a mask that is not boolean or does not fit.
     """
     shape = tuple(shape)
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool:

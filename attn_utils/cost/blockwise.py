@@ -52,10 +52,6 @@ def blockwise_attention(
         The output (…, T, dv), in the dtype of the inputs. float16 and bfloat16 are summed in
         float32.
 
-    Raises:
-        ValueError: inputs that do not fit each other, no keys, a mask that is not boolean or does
-            not fit, a block size below 1.
-
     References:
         Milakov & Gimelshein (2018). Online normalizer calculation for softmax. Rabe & Staats
         (2021). Self-attention does not need O(n²) memory. Dao et al. (2022). FlashAttention.
@@ -125,9 +121,6 @@ def linear_attention(q: Tensor, k: Tensor, v: Tensor, *, is_causal: bool = False
     Returns:
         The output (…, T, dv), in the dtype of the inputs. float16 and bfloat16 are computed in
         float32. Where all features of a query or of its keys are too small for the dtype, 0.
-
-    Raises:
-        ValueError: inputs that do not fit each other, or no keys.
 
     References:
         Katharopoulos et al. (2020). Transformers are RNNs: fast autoregressive transformers with

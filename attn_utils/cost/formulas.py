@@ -59,9 +59,6 @@ def attention_flops(
 
     Returns:
         Operations by part, in the order of the list; their sum is the layer.
-
-    Raises:
-        ValueError: a size below 1, or a width or number of heads that does not divide.
     """
     H, kv, T, S = _sizes(num_queries, width, num_heads, kv_heads, num_keys, batch)
     pairs = batch * _pairs(T, S, is_causal)
@@ -82,9 +79,6 @@ def mlp_flops(num_tokens: int, width: int, *, ratio: int = 4, batch: int = 1) ->
         width: D; the hidden layer has r D units.
         ratio: r.
         batch: B.
-
-    Raises:
-        ValueError: a size below 1.
     """
     check_sizes(num_tokens=num_tokens, width=width, ratio=ratio, batch=batch)
     return 2 * 2 * ratio * batch * num_tokens * width**2
@@ -117,9 +111,6 @@ def block_flops(
 
     Returns:
         The parts of :func:`attention_flops`, then "MLP".
-
-    Raises:
-        ValueError: as :func:`attention_flops`.
     """
     parts = attention_flops(
         num_tokens, width, num_heads=num_heads, kv_heads=kv_heads, batch=batch, is_causal=is_causal
@@ -164,9 +155,6 @@ def attention_bytes(
 
     Returns:
         Bytes by part, with the keys of :func:`attention_flops`.
-
-    Raises:
-        ValueError: as :func:`attention_flops`.
     """
     H, kv, T, S = _sizes(num_queries, width, num_heads, kv_heads, num_keys, batch)
     check_sizes(itemsize=itemsize)
@@ -211,9 +199,6 @@ def attention_peak_bytes(
         batch: B.
         itemsize: bytes of a number.
         fused: the scores are never all there.
-
-    Raises:
-        ValueError: as :func:`attention_flops`.
     """
     H, kv, T, S = _sizes(num_queries, width, num_heads, kv_heads, num_keys, batch)
     check_sizes(itemsize=itemsize)
@@ -240,9 +225,6 @@ def kv_cache_bytes(
         head_width: d.
         batch: B.
         itemsize: bytes of a number.
-
-    Raises:
-        ValueError: a size below 1.
     """
     check_sizes(
         num_tokens=num_tokens, num_layers=num_layers, kv_heads=kv_heads, head_width=head_width,

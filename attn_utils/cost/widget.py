@@ -78,9 +78,6 @@ class CostCalculator(LiveWidget):
         crossings: the smallest n for which scores and weighted sum cost at least as many operations
             as the four projections; for which the whole attention costs more than the MLP; the
             largest n whose explicit, and whose fused attention fits into ``memory``.
-
-    Raises:
-        ValueError: a control is out of its range or unknown.
     """
 
     _esm = front_end(__file__, ".js")
@@ -158,7 +155,7 @@ class CostCalculator(LiveWidget):
 
         crossings = [last_that(f) + 1 for f in (below_projections, below_mlp)]
         crossings += [
-            last_that(lambda n, k=kernel: n == 0 or self.peak_of(n, k) <= budget)  # type: ignore[misc]
+            last_that(lambda n, k=kernel: self.peak_of(n, k) <= budget)  # type: ignore[misc]
             for kernel in ("explicit", "fused")
         ]
         peaks = [self.peak_of(n, kernel) / GIB for kernel in ("explicit", "fused")]
@@ -197,5 +194,5 @@ class CostCalculator(LiveWidget):
         for name in ("curve", "memory"):
             axes[name].axvline(self.n, color="#444", linestyle=":")
             axes[name].legend(fontsize=8)
-        figure.suptitle(self.title, fontsize=11)
+        figure.suptitle(self.title, fontsize=11, parse_math=False)
         return figure

@@ -36,9 +36,6 @@ def cue_weights(
     Returns:
         (..., n), not negative, summing to 1 over the last axis; the computation is
         differentiable in both cues.
-
-    Raises:
-        ValueError: the shapes do not fit, there is nothing to weigh, or something is not finite.
     """
     for name, tensor in (("salience", salience), ("match", match)):
         _require_floats(name, tensor)
@@ -112,10 +109,6 @@ def fuzzy_lookup(
 
     Returns:
         The blend, (..., dv); with ``return_weights`` the pair of blend and weights (..., S).
-
-    Raises:
-        ValueError: the shapes do not fit, there are no keys, ``sharpness`` is negative, or
-            something is not finite.
     """
     for name, tensor in (("query", query), ("keys", keys), ("values", values)):
         _require_floats(name, tensor)
@@ -171,9 +164,6 @@ def saliency_map(image: Tensor, *, method: SaliencyMethod = "centre-surround") -
     Returns:
         (H, W) in 0…1 with maximum 1, or all 0 for an image of a single colour; same dtype as
         ``image``.
-
-    Raises:
-        ValueError: the image has another shape or range, or the method is unknown.
     """
     _require_floats("image", image)
     if image.dim() != 3 or image.shape[2] != 3 or min(image.shape[:2]) < 32:

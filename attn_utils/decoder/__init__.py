@@ -3,7 +3,7 @@
 An encoder (:class:`GRUEncoder`) reads B sequences of up to S tokens. A decoder writes T tokens, one
 after the other. Without attention (:class:`FixedVectorDecoder`) all it ever sees of the input is
 one vector; with attention (:class:`AttentionDecoder`) each of its states is a query, and the
-encoder's outputs are keys and values. Everything else is the same, so that the two can be compared.
+encoder's states are keys and values. Everything else is the same, so that the two can be compared.
 
 Tokens are integers. Sources are padded at the end, with any token: what lies behind
 ``valid_lens`` is never looked at. The chapter's data, dates as people write them, are here as well.
@@ -21,6 +21,7 @@ from .dates import (
 from .model import (
     AttentionDecoder,
     EncoderDecoder,
+    EncoderOutput,
     FixedVectorDecoder,
     GRUEncoder,
     Memory,
@@ -32,6 +33,7 @@ __all__ = [
     "TARGET_CHARACTERS",
     "AttentionDecoder",
     "EncoderDecoder",
+    "EncoderOutput",
     "FixedVectorDecoder",
     "GRUEncoder",
     "Memory",

@@ -15,22 +15,25 @@ from attn_utils.scoring import AdditiveAttention
 __all__ = [
     "AttentionDecoder",
     "EncoderDecoder",
+    "EncoderOutput",
     "FixedVectorDecoder",
     "GRUEncoder",
-    "Memory",
     "greedy_decode",
 ]
 
 
-class Memory(NamedTuple):
-    """What a decoder may know of the source."""
+class EncoderOutput(NamedTuple):
+    """What an encoder hands over: all that a decoder may know of the source."""
 
-    outputs: Tensor
+    states: Tensor
     """The encoder's states (B, S, memory_size), one for each token; 0 at the padding."""
     mask: Tensor
     """(B, 1, S), boolean, False at the padding."""
-    summary: Tensor
+    final_state: Tensor
     """The fixed vector (B, memory_size), which joins the last states of both directions."""
+
+
+Memory = EncoderOutput  # its older name
 
 
 class GRUEncoder(nn.Module):
@@ -40,9 +43,6 @@ class GRUEncoder(nn.Module):
         vocab_size: number of different source tokens, padding included.
         embed_size: width of an embedded token.
         num_hiddens: width of the GRU in each direction; ``memory_size`` is twice that.
-
-    Raises:
-        ValueError: a size below 1.
 
     References:
         Cho et al. (2014), for the gated recurrent unit. Bahdanau et al. (2014), section 3.2.
@@ -55,15 +55,12 @@ class GRUEncoder(nn.Module):
         self.embedding = nn.Embedding(vocab_size, embed_size)
         self.gru = nn.GRU(embed_size, num_hiddens, batch_first=True, bidirectional=True)
 
-    def forward(self, source: Tensor, valid_lens: Tensor) -> Memory:
+    def forward(self, source: Tensor, valid_lens: Tensor) -> EncoderOutput:
         """Read a batch.
 
         Args:
             source: tokens (B, S).
             valid_lens: (B,), how many of them count, from 1 to S.
-
-        Raises:
-            ValueError: tokens or lengths that are not integers in their range or do not fit.
         """
         _check_tokens("source", source, self.embedding.num_embeddings)
         B, S = source.shape
@@ -77,19 +74,19 @@ class GRUEncoder(nn.Module):
         packed = pack_padded_sequence(
             self.embedding(source), valid_lens.cpu(), batch_first=True, enforce_sorted=False
         )
-        outputs, last = self.gru(packed)
-        outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=S)
-        summary = torch.cat([last[0], last[1]], dim=-1)  # 2 × (B, h) -> (B, 2h)
-        return Memory(outputs, mask, summary)
+        states, last = self.gru(packed)
+        states, _ = pad_packed_sequence(states, batch_first=True, total_length=S)
+        final_state = torch.cat([last[0], last[1]], dim=-1)  # 2 × (B, h) -> (B, 2h)
+        return EncoderOutput(states, mask, final_state)
 
 
 class FixedVectorDecoder(nn.Module):
-    r"""Write with one vector of the source: its summary is the context of every step.
+    r"""Write with one vector of the source: the final state is the context of every step.
 
     With s_t the state of a GRU that reads the tokens written so far and begins at
-    ``tanh(W summary + b)``, and c_t the context, the logits are ``W_o tanh(W_c [s_t; c_t])`` (plus
-    biases), as in Luong et al. Since the GRU does not see the context, all steps run at once when
-    the tokens are known.
+    ``tanh(W final_state + b)``, and c_t the context, the logits are ``W_o tanh(W_c [s_t; c_t])``
+    (plus biases), as in Luong et al. Since the GRU does not see the context, all steps run at once
+    when the tokens are known.
 
     The token ``start`` = vocab_size is read first and never written.
 
@@ -97,10 +94,7 @@ class FixedVectorDecoder(nn.Module):
         vocab_size: number of different tokens to write.
         embed_size: width of an embedded token.
         num_hiddens: width of the GRU.
-        memory_size: width of the encoder's outputs.
-
-    Raises:
-        ValueError: a size below 1.
+        memory_size: width of the encoder's states.
 
     References:
         Cho et al. (2014), for the fixed vector. Luong et al. (2015), section 3.
@@ -122,7 +116,7 @@ class FixedVectorDecoder(nn.Module):
         self.output = nn.Linear(num_hiddens, vocab_size)
 
     def forward(
-        self, previous: Tensor, memory: Memory, state: Tensor | None = None
+        self, previous: Tensor, memory: EncoderOutput, state: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Go on for T steps.
 
@@ -134,45 +128,40 @@ class FixedVectorDecoder(nn.Module):
         Returns:
             Logits (B, T, vocab_size), the state, and the weights (B, T, S), or None without
             attention.
-
-        Raises:
-            ValueError: tokens that are not integers in their range, or another batch size
-                than the memory's.
         """
         _check_tokens("previous", previous, self.start + 1)
-        if len(previous) != len(memory.summary):
+        B = len(memory.final_state)
+        if len(previous) != B:
             raise ValueError(
-                f"previous: expected a batch of {len(memory.summary)} like the memory, got shape "
+                f"previous: expected a batch of {B} like the memory, got shape "
                 f"{tuple(previous.shape)}"
             )
         if state is None:
-            state = torch.tanh(self.first_state(memory.summary)).unsqueeze(0)  # (B, h) -> (1, B, h)
+            first = torch.tanh(self.first_state(memory.final_state))  # (B, memory_size) -> (B, h)
+            state = first.unsqueeze(0)
         states, state = self.gru(self.embedding(previous), state)  # (B, T, h), (1, B, h)
         context, weights = self.context(states, memory)  # (B, T, memory_size)
         combined = torch.tanh(self.combine(torch.cat([states, context], dim=-1)))
         return self.output(combined), state, weights
 
-    def context(self, states: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
-        """Give each state (B, T, num_hiddens) its context: here the summary, for all the same."""
-        return memory.summary.unsqueeze(1).expand(-1, states.shape[1], -1), None
+    def context(self, states: Tensor, memory: EncoderOutput) -> tuple[Tensor, Tensor | None]:
+        """Give each state (B, T, num_hiddens) its context: here the source's final state."""
+        return memory.final_state.unsqueeze(1).expand(-1, states.shape[1], -1), None
 
 
 class AttentionDecoder(FixedVectorDecoder):
     r"""Write with a context of its own for every step: c_t is the state's answer from the source.
 
     Additive attention (:class:`~attn_utils.scoring.AdditiveAttention`) with the states as queries
-    and the encoder's outputs as keys and values; padding is masked. Bahdanau et al. let the
+    and the encoder's states as keys and values; padding is masked. Bahdanau et al. let the
     recurrent layer read the context as well, which forces it to go step by step in training too.
 
     Args:
         vocab_size: number of different tokens to write.
         embed_size: width of an embedded token.
         num_hiddens: width of the GRU.
-        memory_size: width of the encoder's outputs.
+        memory_size: width of the encoder's states.
         attention_size: width of the attention's tanh layer.
-
-    Raises:
-        ValueError: a size below 1.
 
     References:
         Bahdanau et al. (2014). Luong et al. (2015), section 3.
@@ -190,10 +179,10 @@ class AttentionDecoder(FixedVectorDecoder):
         check_sizes(attention_size=attention_size)
         self.attention = AdditiveAttention(num_hiddens, memory_size, attention_size)
 
-    def context(self, states: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def context(self, states: Tensor, memory: EncoderOutput) -> tuple[Tensor, Tensor]:
         """Attend: the weights are (B, T, S)."""
         context, weights = self.attention(
-            states, memory.outputs, memory.outputs, memory.mask, return_weights=True
+            states, memory.states, memory.states, memory.mask, return_weights=True
         )
         return context, weights
 
@@ -202,7 +191,7 @@ class EncoderDecoder(nn.Module):
     """An encoder and a decoder, trained together by teacher forcing.
 
     Args:
-        encoder: maps source and valid lengths to a :class:`Memory`.
+        encoder: maps source and valid lengths to a :class:`EncoderOutput`.
         decoder: maps previous tokens and memory to logits, state and weights.
     """
 
@@ -214,7 +203,7 @@ class EncoderDecoder(nn.Module):
     def forward(
         self, source: Tensor, valid_lens: Tensor, targets: Tensor, *, return_weights: bool = False
     ) -> Tensor | tuple[Tensor, Tensor | None]:
-        """Score the next token at every place of the targets, given the *true* ones before it.
+        """Score the next token at every position of the targets, given the *true* ones before it.
 
         Args:
             source: tokens (B, S).
@@ -225,9 +214,6 @@ class EncoderDecoder(nn.Module):
         Returns:
             Logits (B, T, vocab_size), or logits and weights (B, T, S); the weights are None
             without attention.
-
-        Raises:
-            ValueError: tokens or lengths that are not integers in their range or do not fit.
         """
         _check_tokens("targets", targets, self.decoder.start)
         start = targets.new_full((len(targets), 1), self.decoder.start)
@@ -283,9 +269,6 @@ def greedy_decode(
 
     Returns:
         Tokens (B, T), or tokens and weights (B, T, S); the weights are None without attention.
-
-    Raises:
-        ValueError: as for the encoder, or no steps.
     """
     check_sizes(num_steps=num_steps)
     memory = model.encoder(source, valid_lens)

@@ -184,30 +184,30 @@ def _check_keep(keep: Callable[[Tensor, Tensor, int, Tensor], Any]) -> None:
     ranking = torch.rand(3, 16, generator=generator)
     for count in (5, 0, 16, 1):
         order = ranking.argsort(1, descending=True)
-        place = order.argsort(1)
+        rank = order.argsort(1)
 
         def mixed(kept: Tensor, other: Tensor = fill) -> Tensor:
             return torch.where(_spread(kept.float()) > 0, x, other)
 
-        tiled = (place < count).view(-1, 1, 4, 4).repeat(1, 1, 2, 2)
+        tiled = (rank < count).view(-1, 1, 4, 4).repeat(1, 1, 2, 2)
         _compare(
-            keep(x.clone(), ranking.clone(), count, fill.clone()), mixed(place < count),
+            keep(x.clone(), ranking.clone(), count, fill.clone()), mixed(rank < count),
             f"the images with {count} patches kept",
             {
                 "that is deletion: the highest patches should stay, the others go":
-                    mixed(place >= count),
-                "the lowest patches are kept: sort in descending order": mixed(place >= 16 - count),
-                "argsort once says which patch is at a place; you need which place a patch has, "
+                    mixed(rank >= count),
+                "the lowest patches are kept: sort in descending order": mixed(rank >= 16 - count),
+                "argsort once says which patch has a rank; you need which rank a patch has, "
                 "the argsort of that": mixed(order < count),
-                "one patch too many: places count from 0, so `place < count`":
-                    mixed(place <= count),
-                "the others should come from fill, not be 0": mixed(place < count, fill * 0),
+                "one patch too many: ranks count from 0, so `rank < count`":
+                    mixed(rank <= count),
+                "the others should come from fill, not be 0": mixed(rank < count, fill * 0),
                 "the mask is tiled: each patch should cover 2 × 2 pixels side by side "
                 "(repeat_interleave, not repeat)": torch.where(tiled, x, fill),
                 "rows and columns of the grid are exchanged":
-                    mixed((place < count).view(-1, 4, 4).mT.reshape(-1, 16)),
+                    mixed((rank < count).view(-1, 4, 4).mT.reshape(-1, 16)),
                 "every image gets the first one's patches: rank each image by itself":
-                    mixed((place < count)[:1].expand(3, 16)),
+                    mixed((rank < count)[:1].expand(3, 16)),
                 "nothing is replaced": x,
             },
         )  # fmt: skip

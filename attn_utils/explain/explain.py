@@ -42,9 +42,6 @@ def attention_rollout(
     Returns:
         (B, S, S), rows that sum to 1.
 
-    Raises:
-        ValueError: no layers, shapes that do not fit, an unknown fusion, a ratio outside [0, 1].
-
     References:
         Abnar & Zuidema (2020). Quantifying attention flow in transformers.
     """

@@ -60,9 +60,9 @@ def main() -> None:
     model.half().float()  # what is stored is what is tested
     print(f"test accuracy {accuracy(model, images[test], labels[test]):.3f}")
     with torch.no_grad():
-        chances = model(images[test]).softmax(dim=-1)
-    right = chances[torch.arange(len(test)), labels[test]]
-    answers = chances.argmax(dim=-1)
+        probabilities = model(images[test]).softmax(dim=-1)
+    right = probabilities[torch.arange(len(test)), labels[test]]
+    answers = probabilities.argmax(dim=-1)
     chosen = [
         next(i for i in range(len(test)) if labels[test[i]] == digit == answers[i])
         for digit in range(10)

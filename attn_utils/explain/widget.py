@@ -40,7 +40,7 @@ MOST_EXAMPLES = 12
 Bitmap = npt.NDArray[np.bool_]
 
 
-# --- paper, ink and pixels (explain_paper.js does the same) -------------------------------------
+# --- paper, ink and pixels (ink.js does the same) ----------------------------------------------
 
 
 def pack(bitmap: npt.ArrayLike) -> str:
@@ -103,8 +103,14 @@ class Drawing(traitlets.Unicode[str, str | bytes]):
     """Ink on paper, 32 × 32 dots, kept as 256 hexadecimal digits."""
 
     def __init__(self) -> None:
-        super().__init__("0" * (SIDE * SIDE // 4))
-        spec = {"kind": "text", "max": SIDE * SIDE // 4, "label": "drawing"}
+        digits = SIDE * SIDE // 4
+        super().__init__("0" * digits)
+        spec = {
+            "kind": "text",
+            "max": digits,
+            "pattern": f"[0-9a-f]{{{digits}}}",
+            "label": "drawing",
+        }
         self.tag(sync=True, control=spec)
 
     def validate(self, obj: Any, value: Any) -> str:
@@ -218,13 +224,9 @@ class DigitReader(LiveWidget):
         logits, probabilities: for each class.
         weights: attention (layers · heads · S · S), flat; S is one more than the patches.
         rollout: (S · S), flat.
-
-    Raises:
-        ValueError: a model or examples that do not fit, a control that is out of its range or
-            unknown.
     """
 
-    _esm = front_end(__file__, ".js", "model", "paper")
+    _esm = front_end(__file__, ".js")
     _css = front_end(__file__, ".css")
 
     title = traitlets.Unicode("Draw a digit, and see where the model looks").tag(sync=True)
@@ -263,7 +265,8 @@ class DigitReader(LiveWidget):
         model = packaged if model is None else model
         _check_model(model)
         kept = _checked_examples(test_images if examples is None else examples)
-        self._model = copy.deepcopy(model).cpu().half().float().eval()
+        # the weights as they travel, rounded; the sums in double precision, like the browser's
+        self._model = copy.deepcopy(model).cpu().half().double().eval()
         state = self._model.state_dict()
         if not all(bool(x.isfinite().all()) for x in state.values()):
             raise ValueError("model: expected parameters that half precision can hold")
@@ -276,7 +279,7 @@ class DigitReader(LiveWidget):
         if "drawing" not in controls:
             controls = {"fit": False, **controls}  # an example: it fits already
         super().__init__(
-            _floats=torch.cat([x.flatten() for x in state.values()]).numpy(),
+            _floats=torch.cat([x.flatten() for x in state.values()]).float().numpy(),
             _shapes=[[name, *x.shape] for name, x in state.items()],
             _sizes=[*grid, heads], _examples=kept, _own_model=own,
             **{"drawing": self._first, **controls},
@@ -297,7 +300,7 @@ class DigitReader(LiveWidget):
     @torch.no_grad()
     def reference(self) -> dict[str, Tensor]:
         """Run the model in torch, with all its attention."""
-        seen = torch.from_numpy(counts_of(self.paper())).float()
+        seen = torch.from_numpy(counts_of(self.paper())).double()
         with record_attention(self._model) as weights:
             logits = self._model(seen[None, None] / DOTS**2)[0]
         return {
@@ -313,8 +316,8 @@ class DigitReader(LiveWidget):
         results = self.reference()
         layer, head, query = int(self.layer), int(self.head), int(self.query)
         if layer == 0:
-            return results["rollout"][query]
-        maps = results["weights"][layer - 1, :, query]  # (L, H, S, S) -> (H, S)
+            return results["rollout"][query].float()
+        maps = results["weights"][layer - 1, :, query].float()  # (L, H, S, S) -> (H, S)
         return maps[head - 1] if head else maps.mean(dim=0)
 
     def figure(self) -> Figure:

@@ -53,9 +53,6 @@ class KerasMultiHeadAttention(nn.Module):
         value_size: Dv, width of the value.
         key_size: Dk, width of the key; by default Dv.
 
-    Raises:
-        ValueError: a size below 1, dropout outside [0, 1].
-
     References:
         Vaswani et al. (2017), section 3.2.2; Keras's API documentation, MultiHeadAttention.
     """
@@ -157,10 +154,6 @@ class KerasMultiHeadAttention(nn.Module):
 
         Returns:
             The output ``(B, T, *output_shape)``, or output and weights (B, H, T, S) before dropout.
-
-        Raises:
-            ValueError: shapes, dtypes or devices that do not fit, no keys, a mask that is not
-                boolean or does not fit.
         """
         key = value if key is None else key
         check_tensors(query=query, value=value, key=key)

@@ -41,9 +41,6 @@ class MultiHeadAttention(nn.Module):
         bias: whether the four layers have a bias.
         dropout: probability of dropping a weight in training.
 
-    Raises:
-        ValueError: a size below 1, D not divisible by H, dropout outside [0, 1].
-
     References:
         Vaswani et al. (2017). Attention is all you need, section 3.2.2.
     """
@@ -120,10 +117,6 @@ class MultiHeadAttention(nn.Module):
 
         Returns:
             The output (B, T, D), or output and weights (B, H, T, S) before dropout.
-
-        Raises:
-            ValueError: shapes, dtypes or devices that do not fit, no keys, lengths outside 0…S, a
-                mask that is not boolean or does not fit.
         """
         keys = queries if keys is None else keys
         values = keys if values is None else values

@@ -81,7 +81,7 @@ class HeadExplorer(LiveWidget):
     example = Number(0, min=0, max=10_000, step=1, label="example")
     query = Number(-1, min=-1, max=10_000, step=1, label="query")
     faders = Numbers([1.0], min=0, max=2, label="faders")
-    shown = Numbers([1.0], min=0, max=1, label="lines shown")
+    shown = Numbers([1.0], min=0, max=1, step=1, label="lines shown")
     guessing = Switch(False, label="let me guess first")
 
     logits = Buffer()
@@ -236,7 +236,8 @@ class HeadExplorer(LiveWidget):
             f"answer {self._classes[answer]}, right is {self._classes[right]}", parse_math=False
         )
         share = float(results["accuracy"])
-        figure.suptitle(f"{self.title}  Right on {share:.0%} of the examples.", fontsize=11)
+        headline = f"{self.title}  Right on {share:.0%} of the examples."
+        figure.suptitle(headline, fontsize=11, parse_math=False)
         return figure
 
     def _draw_lines(self, ax: Axes) -> None:

@@ -80,9 +80,6 @@ def average_pooling(
 
     Returns:
         The output (T,), or output and weights (T, S).
-
-    Raises:
-        ValueError: shapes, dtypes or devices that do not fit, no keys, NaN or infinity.
     """
     dtype = _check(queries, keys, values)
     shape = (queries.shape[0], keys.shape[-1])  # (T, S)
@@ -154,8 +151,7 @@ def nadaraya_watson(
         bfloat16 are computed in float32.
 
     Raises:
-        ValueError: shapes, dtypes or devices that do not fit, no keys, NaN or infinity, an
-            unknown kernel, a bandwidth that is not positive and finite, or one so small that
+        ValueError: NaN or infinity in the inputs, or a bandwidth so small that
             (x − x_i) / bandwidth overflows.
 
     References:
@@ -180,9 +176,6 @@ class NWKernelRegression(nn.Module):
     Args:
         w: where to start, a finite number or a tensor with one element; by default drawn
             uniformly from [0, 1).
-
-    Raises:
-        ValueError: ``w`` is not one finite number.
 
     References:
         Nadaraya (1964) and Watson (1964), see :func:`nadaraya_watson`.
@@ -213,9 +206,6 @@ class NWKernelRegression(nn.Module):
 
         Returns:
             The prediction (n,), or prediction and weights (n, m).
-
-        Raises:
-            ValueError: as for :func:`nadaraya_watson`.
         """
         dtype = _check(queries, keys, values)
         u = _differences(queries, keys, dtype) * self.w.to(_working(dtype))  # (n, m)
@@ -239,10 +229,6 @@ def leave_one_out_error(
     Returns:
         A scalar tensor in the squared unit of the values. Where a compact kernel finds no other
         key in its window the prediction is 0, and the error counts it as such.
-
-    Raises:
-        ValueError: keys and values are not both (n,) with n ≥ 2, or as for
-            :func:`nadaraya_watson`.
     """
     for name, tensor in (("keys", keys), ("values", values)):
         _check_tensor(name, tensor)

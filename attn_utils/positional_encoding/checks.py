@@ -103,14 +103,14 @@ def _check_rotate(rotate: Callable[[Tensor, int], Any]) -> None:
     """Exercise 6.3: rotary with a starting position."""
     x = torch.randn(5, 6, generator=torch.Generator().manual_seed(6))
     for start in (0, 7):
-        places = torch.arange(start, start + 5)
+        positions = torch.arange(start, start + 5)
 
         def turned(angles: Tensor) -> Tensor:
             a, b = x[:, 0::2].double(), x[:, 1::2].double()
             cos, sin = angles.cos(), angles.sin()
             return torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1).flatten(1)
 
-        angles = _angles(places, 6)
+        angles = _angles(positions, 6)
         a, b = x[:, 0::2].double(), x[:, 1::2].double()
         first = a * angles.cos() - b * angles.sin()
         overwritten = torch.stack([first, first * angles.sin() + b * angles.cos()], -1).flatten(1)
@@ -129,7 +129,7 @@ def _check_rotate(rotate: Callable[[Tensor, int], Any]) -> None:
             "the encoding is added: rotary positions turn the vector": x + encoded,
             "the encoding is multiplied in: rotary positions turn pairs": x * encoded,
             "the 2 is missing: the frequency is 10000^(-2j/d) for pair j":
-                turned(torch.outer(places.double(), 10000.0 ** (-torch.arange(3).double() / 6))),
+                turned(torch.outer(positions.double(), 10000.0 ** (-torch.arange(3).double() / 6))),
         }  # fmt: skip
         if start:
             mistakes["start is not used: the first row stands at position start"] = turned(
@@ -139,7 +139,7 @@ def _check_rotate(rotate: Callable[[Tensor, int], Any]) -> None:
                 _angles(torch.full((5,), start), 6)
             )
             mistakes["it counts from 1: the first row stands at position start"] = turned(
-                _angles(places + 1, 6)
+                _angles(positions + 1, 6)
             )
         compare(rotate(x, start), turned(angles), f"rotate(x, {start})", mistakes)
 

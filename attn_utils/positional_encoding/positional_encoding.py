@@ -12,9 +12,9 @@ __all__ = ["LearnedPositionalEmbedding", "RotaryEmbedding", "SinusoidalPositiona
 
 
 class SinusoidalPositionalEncoding(nn.Module):
-    """Add a fixed pattern: ``P[i, 2j] = sin(i / 10000^(2j/d))``, ``P[i, 2j+1] = cos(…)``.
+    """Add a fixed pattern: ``P[i, 2j] = sin(i / base^(2j/d))``, ``P[i, 2j+1] = cos(…)``.
 
-    Two neighbouring columns form a clock hand that turns once in 2π · 10000^(2j/d) positions. An
+    Two neighbouring columns form a clock hand that turns once in 2π · base^(2j/d) positions. An
     odd width d has one sine without its cosine at the end.
 
     The table is the non-persistent buffer ``P`` of shape (1, max_len, num_hiddens): it moves with
@@ -25,9 +25,7 @@ class SinusoidalPositionalEncoding(nn.Module):
         num_hiddens: d, width of the input.
         dropout: probability of dropping an entry of the sum, in training.
         max_len: number of positions in the table.
-
-    Raises:
-        ValueError: a size below 1, dropout outside [0, 1].
+        base: 10000 in the paper; the slowest hand turns by about 1/base a position.
 
     References:
         Vaswani et al. (2017), section 3.5.
@@ -35,11 +33,20 @@ class SinusoidalPositionalEncoding(nn.Module):
 
     P: Tensor
 
-    def __init__(self, num_hiddens: int, dropout: float = 0.0, max_len: int = 1000) -> None:
+    def __init__(
+        self,
+        num_hiddens: int,
+        dropout: float = 0.0,
+        max_len: int = 1000,
+        *,
+        base: float = 10000.0,
+    ) -> None:
         super().__init__()
         check_sizes(num_hiddens=num_hiddens, max_len=max_len)
         check_probability("dropout", dropout)
+        _check_base(base)
         self.dropout = dropout
+        self.base = base
         self.register_buffer("P", torch.empty(1, max_len, num_hiddens), persistent=False)
         self.reset_parameters()
 
@@ -48,7 +55,7 @@ class SinusoidalPositionalEncoding(nn.Module):
         _, max_len, d = self.P.shape
         # In float64, since float32 is off by 1e-4 at position 1000; then rounded once.
         position = torch.arange(max_len, dtype=torch.float64, device="cpu")
-        angles = torch.outer(position, _frequencies(d, 10000.0, position))  # (max_len, ⌈d/2⌉)
+        angles = torch.outer(position, _frequencies(d, self.base, position))  # (max_len, ⌈d/2⌉)
         table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)  # sin, cos, sin, …
         with torch.no_grad():
             self.P.copy_(table[:, :d])
@@ -61,9 +68,6 @@ class SinusoidalPositionalEncoding(nn.Module):
 
         Returns:
             The sum, (B, T, d), in the dtype of X.
-
-        Raises:
-            ValueError: X has another width, or more positions than the table.
         """
         X = _add_rows(X, self.P[0], "max_len")
         return F.dropout(X, self.dropout, self.training)
@@ -78,9 +82,6 @@ class LearnedPositionalEmbedding(nn.Module):
     Args:
         num_positions: number of positions.
         num_hiddens: d, width of the input.
-
-    Raises:
-        ValueError: a size below 1.
 
     References:
         Dosovitskiy et al. (2021). An image is worth 16x16 words.
@@ -104,9 +105,6 @@ class LearnedPositionalEmbedding(nn.Module):
 
         Returns:
             The sum, (B, T, d), in the dtype of X.
-
-        Raises:
-            ValueError: X has another width, or more positions than there are vectors.
         """
         return _add_rows(X, self.weight, "num_positions")
 
@@ -128,9 +126,6 @@ class RotaryEmbedding(nn.Module):
         head_dim: d, an even number.
         base: the slowest pair turns by about 1/base a position.
 
-    Raises:
-        ValueError: an odd or too small head_dim, or a base that is not positive.
-
     References:
         Su et al. (2021). RoFormer: enhanced transformer with rotary position embedding.
     """
@@ -140,8 +135,7 @@ class RotaryEmbedding(nn.Module):
         check_sizes(head_dim=head_dim)
         if head_dim % 2:
             raise ValueError(f"head_dim: expected an even number, got {head_dim}")
-        if not 0 < base < float("inf"):
-            raise ValueError(f"base: expected a positive finite number, got {base!r}")
+        _check_base(base)
         self.head_dim = head_dim
         self.base = base
 
@@ -155,9 +149,6 @@ class RotaryEmbedding(nn.Module):
         Returns:
             The rotated x, (…, T, d), in its dtype. Angles are computed in float32 at least, since
             bfloat16 does not even hold the number 257.
-
-        Raises:
-            ValueError: x has another width, or positions another shape.
         """
         check_tensors(x=x)
         check_width("x", x, self.head_dim)
@@ -179,6 +170,11 @@ class RotaryEmbedding(nn.Module):
     def extra_repr(self) -> str:
         """What print(module) shows."""
         return f"head_dim={self.head_dim}, base={self.base}"
+
+
+def _check_base(base: float) -> None:
+    if not 0 < base < float("inf"):
+        raise ValueError(f"base: expected a positive finite number, got {base!r}")
 
 
 def _frequencies(d: int, base: float, like: Tensor) -> Tensor:

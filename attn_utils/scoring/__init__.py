@@ -3,7 +3,7 @@
 A rule scores each pair of a query and a key; a softmax makes weights of the scores; the output is
 the average of the values under these weights. The rules differ in the score alone:
 
-1. **location-based** (:class:`ConcatAttention`): one linear layer reads query and key, joined,
+1. **location-based** (:class:`LocationAttention`): one linear layer reads query and key, joined,
    and emits a score for every value slot;
 2. **additive** (:class:`AdditiveAttention`): a linear layer, tanh, and a learned weighted sum;
 3. **scaled dot product** (:func:`~attn_utils.core.scaled_dot_product_attention`): ``q · k / √d``.
@@ -16,11 +16,18 @@ that their rows sum to 1.
 
 from attn_utils.core.attend import scaled_dot_product_attention as scaled_dot_product_attention
 
-from .scoring import AdditiveAttention, Attn, ConcatAttention, DotProductAttention
+from .scoring import (
+    AdditiveAttention,
+    Attn,
+    ConcatAttention,
+    DotProductAttention,
+    LocationAttention,
+)
 
 __all__ = [
     "AdditiveAttention",
     "Attn",
     "ConcatAttention",
     "DotProductAttention",
+    "LocationAttention",
 ]

@@ -31,7 +31,7 @@ _RULES = {
     ),
     "for a fixed query, the score is linear in the key": (
         "dot",
-        "tanh is not linear, and the concatenating rule scores places, not keys",
+        "tanh is not linear, and the concatenating rule scores positions, not keys",
     ),
 }
 

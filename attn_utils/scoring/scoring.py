@@ -28,13 +28,14 @@ __all__ = [
     "Attn",
     "ConcatAttention",
     "DotProductAttention",
+    "LocationAttention",
 ]
 
 
-class ConcatAttention(nn.Module):
+class LocationAttention(nn.Module):
     """Rule 1, location-based: ``softmax(W [q; k] + b) v`` with one score for every value slot.
 
-    The scores know the place of a value, not the value: there must be exactly ``num_values``
+    The scores know the position of a value, not the value: there must be exactly ``num_values``
     values, and what they hold does not influence the weights.
 
     Args:
@@ -42,11 +43,8 @@ class ConcatAttention(nn.Module):
         key_size: width of a key.
         num_values: S, the number of value slots.
 
-    Raises:
-        ValueError: a size below 1.
-
     References:
-        Location-based scores: Luong et al. (2015), section 3.1.
+        Luong et al. (2015), section 3.1, *location*; their *concat* is :class:`AdditiveAttention`.
     """
 
     def __init__(self, query_size: int, key_size: int, num_values: int) -> None:
@@ -76,9 +74,6 @@ class ConcatAttention(nn.Module):
 
         Returns:
             The output (B, T, dv), or output and weights (B, T, S).
-
-        Raises:
-            ValueError: shapes, dtypes or devices that do not fit, or a bad mask.
         """
         slots = self.score.out_features
         check_tensors(queries=queries, keys=keys, values=values)
@@ -99,6 +94,9 @@ class ConcatAttention(nn.Module):
         return _weigh(scores, values, mask, 0.0, return_weights)
 
 
+ConcatAttention = LocationAttention  # its older name
+
+
 class AdditiveAttention(nn.Module):
     """Rule 2, additive: the score of a pair is ``w_v · tanh(W_q q + W_k k)``.
 
@@ -110,9 +108,6 @@ class AdditiveAttention(nn.Module):
         key_size: width of a key; it may differ, which the dot product does not allow.
         num_hiddens: width of the tanh layer.
         dropout: probability of dropping a weight in training.
-
-    Raises:
-        ValueError: a size below 1, dropout outside [0, 1].
 
     References:
         Bahdanau et al. (2014). Neural machine translation by jointly learning to align and
@@ -150,9 +145,6 @@ class AdditiveAttention(nn.Module):
 
         Returns:
             The output (B, T, dv), or output and weights (B, T, S) before dropout.
-
-        Raises:
-            ValueError: shapes, dtypes or devices that do not fit, no keys, or a bad mask.
         """
         check_tensors(queries=queries, keys=keys, values=values)
         check_width("queries", queries, self.W_q.in_features)
@@ -172,9 +164,6 @@ class DotProductAttention(nn.Module):
         dropout: probability of dropping a weight in training.
         scaled: divide by √d. Without, the scores' variance grows with d, the softmax saturates and
             its gradient vanishes.
-
-    Raises:
-        ValueError: dropout outside [0, 1].
 
     References:
         Vaswani et al. (2017), section 3.2.1; unscaled: Luong et al. (2015).
@@ -206,9 +195,6 @@ class DotProductAttention(nn.Module):
 
         Returns:
             The output (…, T, dv), or output and weights (…, T, S) before dropout.
-
-        Raises:
-            ValueError: as for :func:`~attn_utils.core.scaled_dot_product_attention`.
         """
         check_qkv(queries=queries, keys=keys, values=values)
         dropout_p = self.dropout if self.training else 0.0
@@ -230,7 +216,7 @@ class DotProductAttention(nn.Module):
 class Attn(nn.Module):
     """The three steps of attention by rule 1, for one query: weigh, join with the query, map.
 
-    Weights come from :class:`ConcatAttention`; the attended value is joined with the query, and a
+    Weights come from :class:`LocationAttention`; the attended value is joined with the query, and a
     linear layer maps both to the output: ``W_o [q; Σ_i α_i v_i] + b_o``. Commonly copied versions
     look at batch item 0 only; this one answers each item.
 
@@ -242,9 +228,6 @@ class Attn(nn.Module):
         value_size1: number of value slots.
         value_size2: width of a value.
         output_size: width of the output.
-
-    Raises:
-        ValueError: a size below 1.
     """
 
     def __init__(
@@ -257,7 +240,7 @@ class Attn(nn.Module):
         )  # fmt: skip
         self.query_size = query_size
         self.value_size2 = value_size2
-        self.attention = ConcatAttention(query_size, key_size, value_size1)
+        self.attention = LocationAttention(query_size, key_size, value_size1)
         self.output = nn.Linear(query_size + value_size2, output_size)
 
     def forward(self, Q: Tensor, K: Tensor, V: Tensor) -> tuple[Tensor, Tensor]:
@@ -270,9 +253,6 @@ class Attn(nn.Module):
 
         Returns:
             The output (B, 1, output_size) and the weights (B, value_size1).
-
-        Raises:
-            ValueError: shapes, dtypes or devices that do not fit.
         """
         check_tensors(Q=Q, K=K, V=V)
         for name, x in (("Q", Q), ("K", K)):

@@ -114,9 +114,9 @@ def _name_mask(got: Tensor, want: Tensor, mistakes: Mapping[str, Tensor]) -> Non
         if torch.equal(got, wrong) and not torch.equal(wrong, want):
             raise Mistake(message)
     if not torch.equal(got, want):
-        place = tuple((got != want).nonzero()[0].tolist())
-        should = bool(want[place])
-        raise Mistake(f"the mask at {place} is {not should}, it should be {should}")
+        position = tuple((got != want).nonzero()[0].tolist())
+        should = bool(want[position])
+        raise Mistake(f"the mask at {position} is {not should}, it should be {should}")
 
 
 @exercise("self_attention.window")

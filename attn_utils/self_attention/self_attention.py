@@ -23,9 +23,6 @@ class SelfAttention(nn.Module):
         dv: width of values and output; it need not equal dk.
         bias: whether the three layers have a bias.
 
-    Raises:
-        ValueError: a size below 1.
-
     References:
         Vaswani et al. (2017). Attention is all you need.
     """
@@ -50,9 +47,6 @@ class SelfAttention(nn.Module):
 
         Returns:
             The output (B, T, dv), or output and weights (B, T, T).
-
-        Raises:
-            ValueError: x does not have the width D or has no positions, or a bad mask.
         """
         check_tensors(x=x)
         check_width("x", x, self.W_q.in_features)

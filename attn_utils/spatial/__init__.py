@@ -1,4 +1,4 @@
-"""Spatial attention and CBAM: let a network choose which channels count, and then which places.
+"""Spatial attention and CBAM: let a network choose which channels count, and then which positions.
 
 Shapes: B batch, C channels, H height, W width of feature maps. A module's ``gate(x)`` gives numbers
 from 0 to 1, and ``forward(x)`` gives ``x * gate(x)``.

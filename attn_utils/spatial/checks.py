@@ -26,12 +26,12 @@ _SHAPE_MISTAKES: dict[str, dict[Any, str]] = {
         (32, 1, 1): "channel gate: each image has gates of its own, the batch axis is missing",
     },
     "maps": {
-        (2, 32, 15, 15): "maps: the channels are squeezed to two numbers for each place",
+        (2, 32, 15, 15): "maps: the channels are squeezed to two numbers for each position",
         (2, 1, 15, 15): "maps: there are two, the mean and the maximum",
         (2, 64, 15, 15): "maps: mean and maximum run over the channels, 2 numbers are left",
     },
     "spatial gate": {
-        (2, 32, 1, 1): "spatial gate: that is the channel one; this has a number for each place",
+        (2, 32, 1, 1): "spatial gate: that is the channel one; this has a number for each position",
         (2, 15, 15): "spatial gate: the channel axis stays, with size 1, so that it broadcasts",
         (2, 2, 15, 15): "spatial gate: the convolution makes one map of the two",
         (2, 1, 9, 9): "spatial gate: with padding 3 the 7 × 7 convolution keeps the size",
@@ -87,7 +87,7 @@ def _check_gate(gate: Callable[[Tensor, Tensor], Any]) -> None:
             "the map is smaller than the image: pad by half the kernel": narrow,
             "the sigmoid is missing: a gate lies between 0 and 1":
                 F.conv2d(maps, kernel, padding=2),
-            "a softmax over the places is no gate: each place is squashed by itself":
+            "a softmax over the positions is no gate: each position is squashed by itself":
                 F.conv2d(maps, kernel, padding=2).flatten(1).softmax(-1).view(4, 1, 9, 7),
             "the channel axis is missing: keep it with size 1": _gate(maps, kernel)[:, 0],
             "you return the features times the gate; the gate alone is asked for":
@@ -162,7 +162,7 @@ def _check_share(share: Callable[[Tensor, Tensor, Tensor, int], Any]) -> None:
             "rows and columns are swapped: top counts rows": parts(left, top) / totals,
             "the sum in the box is not divided by the sum of the whole gate": inside,
             "that is the mean of the gate in the box, not its share": inside / size**2,
-            "the sum in the box is divided by the number of places, not by the gate's sum":
+            "the sum in the box is divided by the number of positions, not by the gate's sum":
                 inside / 64,
             "divide by each image's own sum, not by that of the whole batch":
                 inside / gate.sum(),

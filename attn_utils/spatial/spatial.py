@@ -1,4 +1,4 @@
-"""Spatial attention and CBAM: let a network choose which channels count, and then which places.
+"""Spatial attention and CBAM: let a network choose which channels count, and then which positions.
 
 Shapes: B batch, C channels, H height, W width of feature maps. A module's ``gate(x)`` gives numbers
 from 0 to 1, and ``forward(x)`` gives ``x * gate(x)``.
@@ -18,7 +18,7 @@ __all__ = ["CBAM", "ChannelAttention", "SpatialAttention"]
 class ChannelAttention(nn.Module):
     """Weigh channels by two descriptors of each: ``σ(MLP(mean(x)) + MLP(max(x)))``.
 
-    Mean and maximum run over all places. Both vectors go through the *same* two layers,
+    Mean and maximum run over all positions. Both vectors go through the *same* two layers,
     ``W_2 relu(W_1 d)``, without biases; the hidden width is ``max(1, C // reduction)``, so that few
     channels keep at least one hidden unit. 2 C max(1, C // reduction) parameters.
 
@@ -27,9 +27,6 @@ class ChannelAttention(nn.Module):
     Args:
         channels: C.
         reduction: by what the hidden layer is narrower than C.
-
-    Raises:
-        ValueError: a size below 1.
 
     References:
         Woo et al. (2018). CBAM: Convolutional block attention module, equation 2.
@@ -51,9 +48,6 @@ class ChannelAttention(nn.Module):
 
         Returns:
             (B, C, 1, 1), from 0 to 1.
-
-        Raises:
-            ValueError: another shape, another number of channels, no places, no floats.
         """
         check_images("x", x, self.channels)
         both = torch.stack([_mean(x, (2, 3)), _max_over_places(x)], dim=1)  # (B, 2, C)
@@ -66,7 +60,7 @@ class ChannelAttention(nn.Module):
 
 
 class SpatialAttention(nn.Module):
-    """Weigh places by what their neighbourhood holds: ``σ(conv([mean(x); max(x)]))``.
+    """Weigh positions by what their neighbourhood holds: ``σ(conv([mean(x); max(x)]))``.
 
     Mean and maximum run over the channels and give two maps, **in this order: [mean, max]**. One
     convolution without bias turns them into one map of the same size. 2 kernel_size² parameters,
@@ -95,16 +89,13 @@ class SpatialAttention(nn.Module):
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
     def gate(self, x: Tensor) -> Tensor:
-        """One number for each place.
+        """One number for each position.
 
         Args:
             x: (B, C, H, W), any number of channels, at least 1 × 1.
 
         Returns:
             (B, 1, H, W), from 0 to 1.
-
-        Raises:
-            ValueError: another number of axes, no channels or places, no floats.
         """
         check_images("x", x)
         maps = torch.stack([_mean(x, (1,)), _max_over_channels(x)], dim=1)  # (B, 2, H, W)
@@ -112,12 +103,12 @@ class SpatialAttention(nn.Module):
         return scores.sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scale each place by its gate: (B, C, H, W) -> (B, C, H, W)."""
+        """Scale each position by its gate: (B, C, H, W) -> (B, C, H, W)."""
         return x * self.gate(x)
 
 
 class CBAM(nn.Module):
-    """Convolutional block attention module: first which channels, then which places.
+    """Convolutional block attention module: first which channels, then which positions.
 
     ``y = x · g_c`` with the :class:`ChannelAttention` g_c of x, then ``y · g_s`` with the
     :class:`SpatialAttention` g_s of **y**: the second gate sees what the first one let through.
@@ -128,9 +119,6 @@ class CBAM(nn.Module):
         channels: C.
         reduction: by what the hidden layer of the channel attention is narrower than C.
         kernel_size: of the spatial attention, odd.
-
-    Raises:
-        ValueError: a size below 1, an even ``kernel_size``.
 
     References:
         Woo et al. (2018). CBAM: Convolutional block attention module.
@@ -152,9 +140,6 @@ class CBAM(nn.Module):
 
         Returns:
             (B, C, H, W), from 0 to 1.
-
-        Raises:
-            ValueError: another shape, another number of channels, no places, no floats.
         """
         by_channel = self.channel.gate(x)
         return by_channel * self.spatial.gate(x * by_channel)

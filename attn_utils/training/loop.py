@@ -90,8 +90,8 @@ def fit(
         Losses, accuracies and the best epoch.
 
     Raises:
-        ValueError: an argument out of its range, labels that the model has no class for, outputs
-            that are no logits, a checkpoint that is broken or of another training.
+        ValueError: labels that the model has no class for, outputs that are no logits, a
+            checkpoint that is broken or of another training.
 
     References:
         Loshchilov & Hutter (2019). Decoupled weight decay regularization.
@@ -175,9 +175,6 @@ def accuracy(model: nn.Module, inputs: Tensor, labels: Tensor, batch_size: int =
 
     Returns:
         A number from 0 to 1.
-
-    Raises:
-        ValueError: inputs and labels that do not belong together, outputs that are no logits.
     """
     check_sizes(batch_size=batch_size)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))

@@ -29,9 +29,6 @@ class FeedForward(nn.Module):
         activation: φ, "gelu" (in its erf form) or "relu".
         bias: whether both layers have a bias.
         dropout: probability of dropping a hidden number, in training.
-
-    Raises:
-        ValueError: a size below 1, an unknown activation, dropout outside [0, 1].
     """
 
     def __init__(
@@ -104,9 +101,6 @@ class EncoderBlock(Residual):
             entry of what is added.
         eps: added to the variance in the norms.
 
-    Raises:
-        ValueError: sizes that do not fit, an unknown activation, dropout outside [0, 1].
-
     References:
         Vaswani et al. (2017), section 3.1. Xiong et al. (2020). On layer normalization in the
         transformer architecture.
@@ -151,9 +145,6 @@ class EncoderBlock(Residual):
 
         Returns:
             (B, T, D), or that and the weights (B, H, T, T).
-
-        Raises:
-            ValueError: shapes or dtypes that do not fit.
         """
         kept: list[Tensor] = []
 
@@ -206,9 +197,6 @@ class DecoderBlock(Residual):
         dropout: as in :class:`EncoderBlock`.
         eps: added to the variance in the norms.
 
-    Raises:
-        ValueError: sizes that do not fit, an unknown activation, dropout outside [0, 1].
-
     References:
         Vaswani et al. (2017), section 3.1.
     """
@@ -260,9 +248,6 @@ class DecoderBlock(Residual):
 
         Returns:
             (B, T, D), or that and the weights (B, H, T, T) and (B, H, T, S).
-
-        Raises:
-            ValueError: shapes or dtypes that do not fit.
         """
         kept: list[Tensor] = []
 

@@ -230,36 +230,38 @@ def _check_cache_mask(cache_mask: Callable[[int, int], Any]) -> None:
 @exercise("transformer.nucleus")
 def _check_nucleus(nucleus: Callable[[Tensor, float], Any]) -> None:
     """Exercise 9.5: the smallest set of likeliest tokens with mass p."""
-    chances = torch.tensor([0.05, 0.4, 0.1, 0.15, 0.3])
+    probabilities = torch.tensor([0.05, 0.4, 0.1, 0.15, 0.3])
     for p, stays in ((0.6, [1, 4]), (0.75, [1, 3, 4]), (0.2, [1]), (0.99, [0, 1, 2, 3, 4])):
         want = torch.zeros(5)
-        want[stays] = chances[stays]
+        want[stays] = probabilities[stays]
         total = want.sum()
-        falling, order = chances.sort(descending=True)
+        falling, order = probabilities.sort(descending=True)
         cumulative = falling.cumsum(0)
         short = torch.zeros(5).scatter(0, order, falling * (cumulative <= p))
         in_order = falling * (cumulative - falling < p)
-        rising, up = chances.sort()
+        rising, up = probabilities.sort()
         unlikely = torch.zeros(5).scatter(0, up, rising * (rising.cumsum(0) - rising < p))
         wrongs = {
-            "the chances do not sum to 1: divide by what is left": want,
+            "the probabilities do not sum to 1: divide by what is left": want,
             "the token that crosses the line is missing: compare the sum *before* it with p":
                 short / short.sum().clamp_min(1e-9),
-            "the token that crosses the line is missing, and the chances do not sum to 1": short,
+            "the token that crosses the line is missing, and the sum is not 1": short,
             "the result is in the sorted order: put it back (scatter)": in_order / total,
             "the result is in the sorted order, and does not sum to 1": in_order,
             "in the sorted order, without the token that crosses the line, and not summing to 1":
                 falling * (cumulative <= p),
             "it keeps the least likely tokens: sort in falling order": unlikely / unlikely.sum(),
-            "nothing has been left out: those are all chances": chances,
-            "it keeps every token whose own chance is at least p": _at_least(chances, p),
+            "nothing has been left out: those are all probabilities": probabilities,
+            "it keeps every token whose own probability is at least p": _at_least(probabilities, p),
         }  # fmt: skip
         right = want / total
         # in the last case some of the mistakes give the right answer
         named = {m: w for m, w in wrongs.items() if not torch.allclose(w, right, atol=1e-4)}
-        compare(nucleus(chances.log() + 2.0, p), right, f"the chances for p = {p}", named)
+        compare(
+            nucleus(probabilities.log() + 2.0, p), right, f"the probabilities for p = {p}", named
+        )
 
 
-def _at_least(chances: Tensor, p: float) -> Tensor:
-    kept = chances * (chances >= p)
+def _at_least(probabilities: Tensor, p: float) -> Tensor:
+    kept = probabilities * (probabilities >= p)
     return kept / kept.sum().clamp_min(1e-9)

@@ -46,9 +46,6 @@ class CausalSelfAttention(nn.Module):
         num_heads: H, with D / H even.
         bias: whether the four layers have a bias.
         dropout: probability of dropping a weight in training.
-
-    Raises:
-        ValueError: sizes that do not fit, dropout outside [0, 1].
     """
 
     def __init__(
@@ -71,9 +68,6 @@ class CausalSelfAttention(nn.Module):
         Returns:
             The output (B, T, D) and the cache with the new tokens, and with ``return_weights`` the
             weights (B, H, T, S).
-
-        Raises:
-            ValueError: a cache of another batch, model or dtype.
         """
         layer = self.heads
         T, past = x.shape[1], 0 if cache is None else cache.keys.shape[2]
@@ -107,9 +101,6 @@ class CausalBlock(Residual):
         hidden: inner width of the feed-forward network; by default 4 D.
         norm_first: pre-norm or post-norm.
         dropout: as in :class:`EncoderBlock`.
-
-    Raises:
-        ValueError: sizes that do not fit, dropout outside [0, 1].
     """
 
     def __init__(
@@ -156,9 +147,6 @@ class LanguageModel(nn.Module):
         norm_first: pre-norm (with one more norm at the end) or post-norm.
         dropout: as in :class:`EncoderBlock`.
 
-    Raises:
-        ValueError: sizes that do not fit, dropout outside [0, 1].
-
     References:
         Radford et al. (2019). Language models are unsupervised multitask learners. Su et al.
         (2021), for the positions.
@@ -204,10 +192,6 @@ class LanguageModel(nn.Module):
         Returns:
             The logits of the new tokens, (B, T, V), and the cache with the new tokens in it,
             one entry per block.
-
-        Raises:
-            ValueError: tokens that are not integers of shape (B, T ≥ 1) below V, or a cache
-                that is not this model's.
         """
         self._check(tokens)
         pasts = [None] * len(self.blocks) if cache is None else list(cache)
@@ -240,13 +224,10 @@ class LanguageModel(nn.Module):
             top_k: draw among the k likeliest only.
             use_cache: read only the new token at each step (T = 1), or all again. The results are
                 the same; the work is not.
-            generator: source of chance; by default PyTorch's own.
+            generator: source of randomness; by default PyTorch's own.
 
         Returns:
             The prompt and what was written, (B, T + steps).
-
-        Raises:
-            ValueError: a wrong prompt, a negative number of steps or temperature, top_k below 1.
         """
         self._check(prompt, "prompt")
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
@@ -286,13 +267,10 @@ def sample(
         logits: (…, V).
         temperature: below 1 sharper, above 1 flatter; 0 takes the likeliest.
         top_k: how many of the likeliest remain, 1 … V; by default all. Ties at the border all stay.
-        generator: source of chance; by default PyTorch's own.
+        generator: source of randomness; by default PyTorch's own.
 
     Returns:
         Indices, (…).
-
-    Raises:
-        ValueError: a negative temperature, top_k outside 1 … V.
     """
     V = logits.shape[-1]
     if not 0 <= temperature < float("inf"):

@@ -26,9 +26,6 @@ class TransformerEncoder(nn.Module):
         hidden: inner width of the feed-forward networks; by default 4 D.
         norm_first: pre-norm or post-norm.
         dropout: as in :class:`EncoderBlock`.
-
-    Raises:
-        ValueError: sizes that do not fit, dropout outside [0, 1].
     """
 
     def __init__(
@@ -88,9 +85,6 @@ class TransformerDecoder(nn.Module):
         hidden: inner width of the feed-forward networks; by default 4 D.
         norm_first: pre-norm or post-norm.
         dropout: as in :class:`EncoderBlock`.
-
-    Raises:
-        ValueError: sizes that do not fit, dropout outside [0, 1].
     """
 
     def __init__(

@@ -4,6 +4,11 @@ Parameters have the names and shapes of timm's model, so that published weights 
 :func:`attn_utils.vit.load_vit_checkpoint` reads them in three layouts. Shapes: B batch, C
 channels, N patches, P prefix tokens (1 class token, and 1 more when distilled), D = embed_dim,
 H heads, d = D / H.
+
+The functions ``vit_…`` build the published sizes: ``_patch16`` is the patch's side in pixels,
+``_224`` the image's, ``_in21k`` the pre-training on ImageNet-21k, where ``has_logits`` puts a layer
+with tanh before the head. ``num_classes`` is the width of the logits; all other arguments are those
+of :class:`VisionTransformer`.
 """
 
 from .checkpoints import load_vit_checkpoint

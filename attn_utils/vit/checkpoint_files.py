@@ -25,9 +25,6 @@ def open_checkpoint(path: Path) -> Iterator[tuple[Shapes, Reader]]:
 
     Yields:
         The shapes by name, and a function that reads the tensor of a name.
-
-    Raises:
-        ValueError: a file that cannot be read as what its name says.
     """
     if path.is_dir():
         raise ValueError(f"path: expected a file, got the folder {path}")

@@ -141,7 +141,7 @@ def _check_count_parameters(count_parameters: Callable[..., Any]) -> None:
             "the bias of the head is missing": want - (1 + int(distilled)) * classes,
             "the positions are missing": want - (N + 1 + int(distilled)) * D,
             "three colours are assumed: use C": want + 2 * p * p * D,
-            "the position embedding has a place for each patch and each extra token, not for each "
+            "the position embedding has a row for each patch and each extra token, not for each "
             "pixel": want + (img * img - N) * D,
             "there is only one position embedding, not one in each block":
                 want + (L - 1) * (N + 1 + int(distilled)) * D,
@@ -266,7 +266,7 @@ def _check_resize_positions(resize: Callable[[Tensor, tuple[int, int], int], Any
             "align_corners should be False": _resized(pos, new, prefix, corners=True),
             "antialias=True is missing: it matters when a side gets smaller":
                 _resized(pos, new, prefix, antialias=False),
-            "the D numbers of a position are mixed with the places: bring D before the grid with a "
+            "the D numbers of a position are mixed with the positions: bring D before the grid with a "
             "transpose, a reshape alone does not": _resized(pos, new, prefix, mix=True),
             "rows and columns of the new grid are swapped": _resized(pos, new[::-1], prefix),
         }  # fmt: skip

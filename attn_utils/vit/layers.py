@@ -31,9 +31,6 @@ class DropPath(nn.Module):
     Args:
         drop_prob: p; 1 drops every sample.
 
-    Raises:
-        ValueError: p outside [0, 1].
-
     References:
         Huang et al. (2016). Deep networks with stochastic depth.
     """
@@ -73,9 +70,6 @@ class PatchEmbedding(nn.Module):
     Attributes:
         grid_size: how many patches there are downwards and across.
         num_patches: N, their product.
-
-    Raises:
-        ValueError: a size below 1, an image that is not a whole number of patches.
     """
 
     def __init__(
@@ -107,9 +101,6 @@ class PatchEmbedding(nn.Module):
 
         Returns:
             Tokens (B, N, D).
-
-        Raises:
-            ValueError: images of another shape, or no floating-point numbers.
         """
         shape = (self.proj.in_channels, *self.img_size)
         if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1:] != shape:
@@ -227,9 +218,6 @@ def resize_position_embedding(
 
     Returns:
         (1, P + N', D) in the same dtype; ``pos_embed`` itself if the grid is the same.
-
-    Raises:
-        ValueError: a grid that does not fit the number of positions.
     """
     if not isinstance(pos_embed, Tensor) or pos_embed.ndim != 3 or len(pos_embed) != 1:
         got = tuple(pos_embed.shape) if isinstance(pos_embed, Tensor) else type(pos_embed).__name__

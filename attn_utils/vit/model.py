@@ -63,10 +63,6 @@ class VisionTransformer(nn.Module):
         num_prefix_tokens: P.
         num_heads: H.
 
-    Raises:
-        ValueError: an argument out of its range, D not divisible by H, an image that is not a
-            whole number of patches.
-
     References:
         Dosovitskiy et al. (2021). An image is worth 16×16 words. Touvron et al. (2021). Training
         data-efficient image transformers & distillation through attention.
@@ -164,9 +160,6 @@ class VisionTransformer(nn.Module):
         Returns:
             Logits (B, num_classes), or (B, width) without a head. A distilled model in training
             returns a pair: the logits of the class token and of the distillation token.
-
-        Raises:
-            ValueError: images of another shape, or no floating-point numbers.
         """
         # whoever records the attention wants to see what every token looks at
         x = self._encode(images, None if is_recorded() else self.num_prefix_tokens)
@@ -197,7 +190,7 @@ class VisionTransformer(nn.Module):
         return normed
 
 
-# --- the published sizes ------------------------------------------------------------------------
+# --- the published sizes, for images of 224×224 pixels -----------------------------------------
 
 #: embed_dim, depth, num_heads
 _SIZES = {
@@ -229,115 +222,60 @@ def _build_in21k(
 
 
 def vit_tiny_patch16_224(num_classes: int = 1000, **options: Any) -> VisionTransformer:
-    """Build ViT-Ti/16 for 224×224 pixels: 5,717,416 parameters.
-
-    Args:
-        num_classes: width of the logits.
-        **options: other arguments of :class:`VisionTransformer`.
-    """
+    """Build ViT-Ti/16: patches of 16×16, D = 192, 12 blocks, 3 heads; 5,717,416 parameters."""
     return _build("tiny", 16, num_classes, options)
 
 
 def vit_small_patch16_224(num_classes: int = 1000, **options: Any) -> VisionTransformer:
-    """Build ViT-S/16 for 224×224 pixels: 22,050,664 parameters.
-
-    Args:
-        num_classes: width of the logits.
-        **options: other arguments of :class:`VisionTransformer`.
-    """
+    """Build ViT-S/16: patches of 16×16, D = 384, 12 blocks, 6 heads; 22,050,664 parameters."""
     return _build("small", 16, num_classes, options)
 
 
 def vit_base_patch16_224(num_classes: int = 1000, **options: Any) -> VisionTransformer:
-    """Build ViT-B/16 for 224×224 pixels: 86,567,656 parameters.
-
-    Args:
-        num_classes: width of the logits.
-        **options: other arguments of :class:`VisionTransformer`.
-    """
+    """Build ViT-B/16: patches of 16×16, D = 768, 12 blocks, 12 heads; 86,567,656 parameters."""
     return _build("base", 16, num_classes, options)
 
 
 def vit_base_patch32_224(num_classes: int = 1000, **options: Any) -> VisionTransformer:
-    """Build ViT-B/32 for 224×224 pixels: 88,224,232 parameters.
-
-    Args:
-        num_classes: width of the logits.
-        **options: other arguments of :class:`VisionTransformer`.
-    """
+    """Build ViT-B/32: patches of 32×32, D = 768, 12 blocks, 12 heads; 88,224,232 parameters."""
     return _build("base", 32, num_classes, options)
 
 
 def vit_large_patch16_224(num_classes: int = 1000, **options: Any) -> VisionTransformer:
-    """Build ViT-L/16 for 224×224 pixels: 304,326,632 parameters.
-
-    Args:
-        num_classes: width of the logits.
-        **options: other arguments of :class:`VisionTransformer`.
-    """
+    """Build ViT-L/16: patches of 16×16, D = 1024, 24 blocks, 16 heads; 304,326,632 parameters."""
     return _build("large", 16, num_classes, options)
 
 
 def vit_base_patch16_224_in21k(
     num_classes: int = 21843, has_logits: bool = True, **options: Any
 ) -> VisionTransformer:
-    """Build ViT-B/16 as pre-trained on ImageNet-21k: 103,186,515 parameters.
-
-    Args:
-        num_classes: width of the logits.
-        has_logits: whether there is a layer with tanh before the head.
-        **options: other arguments of :class:`VisionTransformer`.
-    """
+    """Build ViT-B/16 for ImageNet-21k: D = 768, 12 blocks, 12 heads; 103,186,515 parameters."""
     return _build_in21k("base", 16, num_classes, has_logits, options)
 
 
 def vit_base_patch32_224_in21k(
     num_classes: int = 21843, has_logits: bool = True, **options: Any
 ) -> VisionTransformer:
-    """Build ViT-B/32 as pre-trained on ImageNet-21k: 104,843,091 parameters.
-
-    Args:
-        num_classes: width of the logits.
-        has_logits: whether there is a layer with tanh before the head.
-        **options: other arguments of :class:`VisionTransformer`.
-    """
+    """Build ViT-B/32 for ImageNet-21k: D = 768, 12 blocks, 12 heads; 104,843,091 parameters."""
     return _build_in21k("base", 32, num_classes, has_logits, options)
 
 
 def vit_large_patch16_224_in21k(
     num_classes: int = 21843, has_logits: bool = True, **options: Any
 ) -> VisionTransformer:
-    """Build ViT-L/16 as pre-trained on ImageNet-21k: 326,740,307 parameters.
-
-    Args:
-        num_classes: width of the logits.
-        has_logits: whether there is a layer with tanh before the head.
-        **options: other arguments of :class:`VisionTransformer`.
-    """
+    """Build ViT-L/16 for ImageNet-21k: D = 1024, 24 blocks, 16 heads; 326,740,307 parameters."""
     return _build_in21k("large", 16, num_classes, has_logits, options)
 
 
 def vit_large_patch32_224_in21k(
     num_classes: int = 21843, has_logits: bool = True, **options: Any
 ) -> VisionTransformer:
-    """Build ViT-L/32 as pre-trained on ImageNet-21k: 328,949,075 parameters.
-
-    Args:
-        num_classes: width of the logits.
-        has_logits: whether there is a layer with tanh before the head.
-        **options: other arguments of :class:`VisionTransformer`.
-    """
+    """Build ViT-L/32 for ImageNet-21k: D = 1024, 24 blocks, 16 heads; 328,949,075 parameters."""
     return _build_in21k("large", 32, num_classes, has_logits, options)
 
 
 def vit_huge_patch14_224_in21k(
     num_classes: int = 21843, has_logits: bool = True, **options: Any
 ) -> VisionTransformer:
-    """Build ViT-H/14 as pre-trained on ImageNet-21k: 660,385,363 parameters.
-
-    Args:
-        num_classes: width of the logits.
-        has_logits: whether there is a layer with tanh before the head.
-        **options: other arguments of :class:`VisionTransformer`.
-    """
+    """Build ViT-H/14 for ImageNet-21k: D = 1280, 32 blocks, 16 heads; 660,385,363 parameters."""
     return _build_in21k("huge", 14, num_classes, has_logits, options)

@@ -1,8 +1,8 @@
 """What the widgets share on the Python side: controls as checked traits, buffers, a still picture.
 
-A widget is an :class:`anywidget.AnyWidget`. Its front end is plain JavaScript: the files of
-``kit/`` and the widget's own file are joined into one ES module, because JupyterLab loads it from
-a blob, where relative imports cannot resolve. See README.md in this folder for how to write one.
+A widget is an :class:`anywidget.AnyWidget`. Its front end is plain JavaScript: ``widget.js`` and
+the files it imports, which :mod:`.joining` makes one module. See README.md in this folder for how
+to write one.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import base64
 import io
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 import anywidget
 import numpy as np
@@ -21,24 +20,10 @@ import numpy.typing as npt
 import traitlets
 from torch import Tensor
 
+from .joining import front_end as front_end
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-HERE = Path(__file__).parent
-
-
-def front_end(module: str, suffix: str, *parts: str) -> str:
-    """Join the files of the kit, of ``parts`` and of the widget itself into one text.
-
-    Args:
-        module: ``__file__`` of the widget's Python module; the others lie beside it.
-        suffix: ".js" or ".css".
-        parts: further files of this widget, by name; they go before the widget's own.
-    """
-    file = Path(module)
-    own = [file.with_name(f"{part}{suffix}") for part in (*parts, file.stem)]
-    files = [*sorted((HERE / "kit").glob(f"*{suffix}")), *own]
-    return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 
 
 class ControlError(traitlets.TraitError, ValueError):
@@ -68,10 +53,17 @@ def _refuse(trait: traitlets.TraitType[Any, Any], expected: str, got: object) ->
     raise ControlError(f"{trait.name}: expected {expected}, got {got}")
 
 
-class Number(traitlets.Float[float, float]):
-    """A finite number between ``min`` and ``max``: a slider."""
+Step: TypeAlias = float | Literal["any"]
 
-    def __init__(self, default: float, *, min: float, max: float, step: float, label: str) -> None:
+
+class Number(traitlets.Float[float, float]):
+    """A finite number between ``min`` and ``max``: a slider.
+
+    A link sets it to ``min`` plus a multiple of ``step`` only; "any" is for a control that the
+    browser sets to other values too, such as a logarithmic slider or a point to drag.
+    """
+
+    def __init__(self, default: float, *, min: float, max: float, step: Step, label: str) -> None:
         super().__init__(default)
         self.bounds = (min, max)
         spec = {"kind": "number", "min": min, "max": max, "step": step, "label": label}
@@ -117,10 +109,12 @@ class Switch(traitlets.Bool[bool, bool | int]):
 class Numbers(traitlets.List[float]):
     """A list of finite numbers between ``min`` and ``max``; things to drag, one each."""
 
-    def __init__(self, default: Sequence[float], *, min: float, max: float, label: str) -> None:
+    def __init__(
+        self, default: Sequence[float], *, min: float, max: float, label: str, step: Step = "any"
+    ) -> None:
         super().__init__(traitlets.Float(), default_value=list(default))
         self.bounds = (min, max)
-        spec = {"kind": "numbers", "min": min, "max": max, "label": label}
+        spec = {"kind": "numbers", "min": min, "max": max, "step": step, "label": label}
         self.tag(sync=True, control=spec)
 
     def validate(self, obj: Any, value: Any) -> list[float]:

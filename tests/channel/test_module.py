@@ -44,7 +44,7 @@ def blocks(channels, dtype=torch.float64):
 
 
 def squeeze_by_hand(x):
-    """Equation 2 of Hu et al.: the mean over the places, one channel at a time."""
+    """Equation 2 of Hu et al.: the mean over the positions, one channel at a time."""
     B, C, height, width = x.shape
     z = torch.zeros(B, C, dtype=x.dtype)
     for i in range(height):
@@ -203,11 +203,12 @@ def test_properties(shape, reduction, half, scale, seed):
         assert gate.shape == (*shape[:2], 1, 1)
         assert ((gate >= 0) & (gate <= 1)).all()
         # only the mean of a channel counts, not where its pixels are
-        places = torch.randperm(shape[2] * shape[3])
-        moved = x.flatten(2)[:, :, places].view(shape)
-        close(block.gate(moved), gate)
+        positions = torch.randperm(shape[2] * shape[3])
+        moved = x.flatten(2)[:, :, positions].view(shape)
+        size = x.abs().max().item()  # a gate is small beside what it is computed from
+        close(block.gate(moved), gate, scale=size)
         # items of a batch do not see each other
-        close(block.gate(x[:1]), gate[:1])
+        close(block.gate(x[:1]), gate[:1], scale=size)
         # without biases a black image opens every gate half
         assert torch.equal(block.gate(0 * x), torch.full_like(gate, 0.5))
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from json import dumps
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
-import pytest
 from playwright.sync_api import Locator, Page
 
 from attn_utils.channel.widget import PIXELS, start_pixels
@@ -47,23 +44,6 @@ def agrees(page: Page, **controls: Any) -> None:
     found = numbers(page)
     for name, expected in GateExplorer(**controls).reference().items():
         np.testing.assert_allclose(found[name], expected, atol=1e-5, err_msg=name)
-
-
-@pytest.mark.parametrize("controls", [
-    {},
-    {"reduction": "2", "where": 7.0, "volumes": [0, 0.5, 1, 2, 1, 1, 0.3, 1]},
-    {"reduction": "4", "where": 1.0, "pixels": START[::-1]},
-    {"reduction": "8", "volumes": [2] * 8},
-    {"block": "ECA", "kernel": "1"},
-    {"block": "ECA", "kernel": "3", "where": 8.0},
-    {"block": "ECA", "kernel": "7", "where": 1.0, "pixels": "0123456789abcdef" * 32},
-    {"block": "none", "where": 4.0},
-])  # fmt: skip
-def test_everything_equals_torch(watch: Watch, controls: dict[str, Any]) -> None:
-    query = urlencode({name: dumps(value) for name, value in controls.items()})
-    page = watch.open(f"{PATH}#gate-explorer{'?' + query if query else ''}")
-    agrees(page, **controls)
-    assert watch.bad == []
 
 
 def test_painting_with_the_mouse(watch: Watch) -> None:
@@ -161,31 +141,6 @@ def test_the_line_of_counts_and_what_is_hidden(watch: Watch) -> None:
     settle(page)
     assert box.locator(".aw-chosen").text_content() == "channel 5"
     agrees(page, block="ECA", kernel="5", where=5)
-
-
-def test_a_wrong_link_does_no_harm(watch: Watch) -> None:
-    fragments = ["where=9", "volumes=[1,1]", "block=%22x%22", "pixels=5", "reduction=2"]
-    fragments += ["pixels=%22<b>zz%22", f"pixels=%22zz{'0' * 510}%22"]
-    for fragment in fragments:
-        page = watch.open(f"{PATH}#gate-explorer?{fragment}")
-        agrees(page)
-        page.goto("about:blank")
-    assert watch.bad == []
-
-
-def test_copied_python_rebuilds_the_state(watch: Watch) -> None:
-    page = watch.open(PATH)
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    tile(page, 2).focus()
-    page.keyboard.press(" ")
-    explorer(page).get_by_label("block").select_option("ECA")
-    found = numbers(page)
-    explorer(page).get_by_role("button", name="Copy as Python").click()
-    source = page.evaluate("() => navigator.clipboard.readText()")
-    space: dict[str, Any] = {}
-    exec(source.replace("\nGateExplorer(", "\nwidget = GateExplorer("), space)
-    for name in RESULTS:
-        np.testing.assert_allclose(found[name], getattr(space["widget"], name), atol=1e-5)
 
 
 def test_fits(watch_everywhere: Watch) -> None:

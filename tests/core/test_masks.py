@@ -94,6 +94,7 @@ def test_alignments():
     )
 
 
+@settings(deadline=None)
 @given(st.integers(0, 7), st.integers(0, 7))
 def test_causal_mask_by_its_definition(t, s):
     top, bottom = causal_mask(t, s), causal_mask(t, s, align="bottom-right")

@@ -11,9 +11,9 @@ from attn_utils import AdditiveAttention, length_mask
 from attn_utils.decoder import (
     AttentionDecoder,
     EncoderDecoder,
+    EncoderOutput,
     FixedVectorDecoder,
     GRUEncoder,
-    Memory,
     all_dates,
     greedy_decode,
     source_tokens,
@@ -50,9 +50,9 @@ def test_shapes(kind):
     model = build(kind)
     source, lens, targets = batch()
     memory = model.encoder(source, lens)
-    assert memory.outputs.shape == (B, S, 10)
+    assert memory.states.shape == (B, S, 10)
     assert memory.mask.shape == (B, 1, S)
-    assert memory.summary.shape == (B, 10)
+    assert memory.final_state.shape == (B, 10)
     logits, weights = model(source, lens, targets, return_weights=True)
     assert logits.shape == (B, T, V)
     assert torch.equal(model(source, lens, targets), logits)
@@ -154,7 +154,7 @@ def test_the_context_is_additive_attention():
     states = torch.randn(B, T, 6, dtype=torch.float64)
     context, weights = model.decoder.context(states, memory)
     for b in range(B):  # without a mask, on the valid part alone
-        outputs = memory.outputs[b : b + 1, : lens[b]]
+        outputs = memory.states[b : b + 1, : lens[b]]
         want, looks = attention(states[b : b + 1], outputs, outputs, return_weights=True)
         torch.testing.assert_close(context[b], want[0])
         torch.testing.assert_close(weights[b, :, : lens[b]], looks[0])
@@ -165,11 +165,11 @@ def test_without_attention_the_context_is_the_last_states():
     source, lens, _ = batch()
     memory = model.encoder(source, lens)
     for b in range(B):
-        end = memory.outputs[b, lens[b] - 1, :5]
-        torch.testing.assert_close(memory.summary[b], torch.cat([end, memory.outputs[b, 0, 5:]]))
+        end = memory.states[b, lens[b] - 1, :5]
+        torch.testing.assert_close(memory.final_state[b], torch.cat([end, memory.states[b, 0, 5:]]))
     context, weights = model.decoder.context(torch.zeros(B, T, 6), memory)
     assert weights is None
-    assert torch.equal(context, memory.summary[:, None].expand(-1, T, -1))
+    assert torch.equal(context, memory.final_state[:, None].expand(-1, T, -1))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -182,10 +182,10 @@ def test_gradients(kind):
         assert parameter.grad.isfinite().all(), name
         assert (parameter.grad != 0).any(), name
     memory = model.encoder(source, lens)
-    parts = [x.detach().requires_grad_() for x in (memory.outputs, memory.summary)]
+    parts = [x.detach().requires_grad_() for x in (memory.states, memory.final_state)]
 
-    def logits(outputs, summary):
-        fresh = memory._replace(outputs=outputs, summary=summary)
+    def logits(states, final_state):
+        fresh = memory._replace(states=states, final_state=final_state)
         return model.decoder(targets[:, :2], fresh)[0]
 
     assert torch.autograd.gradcheck(logits, parts)
@@ -221,7 +221,7 @@ def test_integers_of_either_size(dtype):
     (lambda: GRUEncoder(0, 4, 5), "vocab_size: expected an integer"),
     (lambda: AttentionDecoder(6, 4, 6, 10, 0), "attention_size: expected an integer"),
     (lambda: FixedVectorDecoder(6, 4, 0, 10), "num_hiddens: expected an integer"),
-    (lambda: build()(batch()[0].float(), *batch()[1:]), "source: expected a tensor of whole"),
+    (lambda: build()(batch()[0].float(), *batch()[1:]), "source: expected a tensor of integers"),
     (lambda: build()(batch()[0][0], *batch()[1:]), r"source: expected shape \(B, number\)"),
     (lambda: build()(batch()[0] + 8, *batch()[1:]), "source: expected tokens from 0 to 8, got 9"),
     (lambda: build()(batch()[0][:, :0], *batch()[1:]), "at least one token"),
@@ -301,7 +301,7 @@ def source(B, n):
 
 
 def known(B, n):
-    memory = Memory(torch.randn(B, n, 10), torch.rand(B, 1, n) < 0.8, torch.randn(B, 10))
+    memory = EncoderOutput(torch.randn(B, n, 10), torch.rand(B, 1, n) < 0.8, torch.randn(B, 10))
     return torch.randint(6, (B, 4)), memory
 
 

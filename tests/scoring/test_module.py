@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from attn_utils.core.attend import scaled_dot_product_attention
 from attn_utils.core.masks import causal_mask, length_mask
-from attn_utils.scoring import AdditiveAttention, Attn, ConcatAttention, DotProductAttention
+from attn_utils.scoring import AdditiveAttention, Attn, DotProductAttention, LocationAttention
 from tests.contracts import ATTENTION, MODULE, Attention, Module, random_mask, under
 from tests.contracts.faults import ADAPTERS, NUMPY
 from tests.helpers import close
@@ -73,8 +73,8 @@ KINDS = [
     Attention("two heads", lambda: Heads(2), call, (8, 8, 8), heads=2),
     Attention("three heads", lambda: Heads(3), call, (12, 12, 6), heads=3),
     Attention("additive", lambda: AdditiveAttention(4, 6, 5), call, (4, 6, 3)),
-    Attention("concat", lambda: ConcatAttention(4, 6, 5), call, (4, 6, 3), slots=5),
-    Attention("concat, T slots", lambda: ConcatAttention(4, 6, 3), call, (4, 6, 3), slots=3),
+    Attention("location", lambda: LocationAttention(4, 6, 5), call, (4, 6, 3), slots=5),
+    Attention("location, T slots", lambda: LocationAttention(4, 6, 3), call, (4, 6, 3), slots=3),
 ]
 
 
@@ -361,23 +361,23 @@ def test_error_names_are_those_of_the_module():
     with pytest.raises(ValueError, match="keys: expected a width of 4"):
         AdditiveAttention(8, 4, 3)(Q, K, V)
     with pytest.raises(ValueError, match=r"values: expected num_values = 6 of them"):
-        ConcatAttention(8, 8, 6)(Q, K[..., :3, :], V)
+        LocationAttention(8, 8, 6)(Q, K[..., :3, :], V)
     with pytest.raises(ValueError, match=r"keys: expected 1 or T = 3"):
-        ConcatAttention(8, 8, 5)(Q, K, V)
+        LocationAttention(8, 8, 5)(Q, K, V)
 
 
 def test_queries_and_keys_are_not_confused_where_their_widths_add_up():
     """7 + 9 = 8 + 8: the sum of the widths is right, each of them wrong."""
     with pytest.raises(ValueError, match="queries"):
-        ConcatAttention(8, 8, 5)(Q[..., :7], torch.zeros(2, 3, 1, 9), V)
+        LocationAttention(8, 8, 5)(Q[..., :7], torch.zeros(2, 3, 1, 9), V)
 
 
 @pytest.mark.parametrize(
     ("make", "name"),
     [
-        (lambda n: ConcatAttention(n, 2, 2), "query_size"),
-        (lambda n: ConcatAttention(2, n, 2), "key_size"),
-        (lambda n: ConcatAttention(2, 2, n), "num_values"),
+        (lambda n: LocationAttention(n, 2, 2), "query_size"),
+        (lambda n: LocationAttention(2, n, 2), "key_size"),
+        (lambda n: LocationAttention(2, 2, n), "num_values"),
         (lambda n: AdditiveAttention(n, 2, 2), "query_size"),
         (lambda n: AdditiveAttention(2, 2, n), "num_hiddens"),
         (lambda n: Attn(2, 2, n, 2, 2), "value_size1"),
@@ -393,8 +393,8 @@ def test_sizes(make, name):
 # --- the three rules ----------------------------------------------------------------------------
 
 
-def test_concat_by_definition():
-    module = ConcatAttention(4, 6, 5).double()
+def test_location_by_definition():
+    module = LocationAttention(4, 6, 5).double()
     q, k, v = draw(2, 3, 4), draw(2, 3, 6, seed=1), draw(2, 5, 7, seed=2)
     output, weights = module(q, k, v, return_weights=True)
     for b in range(2):
@@ -406,8 +406,8 @@ def test_concat_by_definition():
     close(shared, module(q, k[:, :1].expand(-1, 3, -1), v))
 
 
-def test_concat_never_looks_at_the_values():
-    module = ConcatAttention(4, 6, 5).double()
+def test_location_never_looks_at_the_values():
+    module = LocationAttention(4, 6, 5).double()
     q, k = draw(2, 3, 4), draw(2, 3, 6)
     a, b = (module(q, k, draw(2, 5, 7, seed=s), return_weights=True)[1] for s in (1, 2))
     assert torch.equal(a, b)
@@ -490,13 +490,17 @@ def test_attn_gradients():
     assert torch.autograd.gradcheck(module, [x.requires_grad_() for x in inputs])
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_attn_refuses(place):
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_attn_refuses(position):
     good = [torch.zeros(2, 1, 4), torch.zeros(2, 1, 5), torch.zeros(2, 6, 3)]
     module = Attn(4, 5, 6, 3, 2)
     module(*good)
-    for bad in (good[place][..., 1:], good[place][:1], torch.zeros(2, 2, good[place].shape[-1])):
-        arguments = [*good[:place], bad, *good[place + 1 :]]
+    for bad in (
+        good[position][..., 1:],
+        good[position][:1],
+        torch.zeros(2, 2, good[position].shape[-1]),
+    ):
+        arguments = [*good[:position], bad, *good[position + 1 :]]
         with pytest.raises(ValueError, match=r"expected .*\("):
             module(*arguments)
 
@@ -535,7 +539,7 @@ def test_properties(B, H, T, S, d, seed, dtype, is_causal):
 
 MODULES = [
     Module(
-        ConcatAttention, (4, 5, 6),
+        LocationAttention, (4, 5, 6),
         lambda B, n: (torch.randn(B, n, 4), torch.randn(B, n, 5), torch.randn(B, 6, 3)),
         faults=NUMPY | ADAPTERS,
     ),

@@ -16,9 +16,6 @@ from tests.driving import move_slider, settle
 from tests.pages import Watch
 
 PATH = "book/03-scoring-functions.html"
-RESULTS = (
-    "scores", "weights", "winners", "spread", "field", "random", "histogram", "entropies",
-)  # fmt: skip
 
 
 def lab(page: Page) -> Locator:
@@ -39,23 +36,6 @@ def opened(watch: Watch, **controls: Any) -> Page:
 def to(page: Page, label: str, value: float) -> None:
     move_slider(lab(page).get_by_label(label, exact=True), value)
     settle(page)
-
-
-@pytest.mark.parametrize("controls", [
-    {},
-    {"rule": "scaled dot", "temperature": 0.05, "dimension": 512},
-    {"rule": "cosine", "query": [-0.4, 2.7], "temperature": 50, "dimension": 12},
-    {"rule": "cosine", "query": [0, 0], "dimension": 64},
-    {"rule": "additive", "query": [0.5, -1.1], "temperature": 3.3, "dimension": 384},
-    {"rule": "additive", "key_points": [3, 3, 3, -3, -3, 3, 0, 0], "dimension": 77},
-])  # fmt: skip
-def test_numbers_equal_torch(watch: Watch, controls: dict[str, Any]) -> None:
-    found = numbers(opened(watch, **controls))
-    expected = ScoringExplorer(**controls).reference()
-    assert set(found) == set(RESULTS) == set(expected)
-    for name in RESULTS:
-        np.testing.assert_allclose(found[name], expected[name].flatten(), atol=1e-5, err_msg=name)
-    assert watch.bad == []
 
 
 def test_keyboard_alone(watch: Watch) -> None:

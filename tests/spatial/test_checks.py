@@ -120,7 +120,7 @@ WRONG = [
     ("share", lambda g, i, j, n: share(g, j, i, n), "swapped"),
     ("share", lambda g, i, j, n: share(g, i, j, n) * g.sum((1, 2, 3)), "not divided"),
     ("share", lambda g, i, j, n: share(g, i, j, n) * g.sum((1, 2, 3)) / n**2, "mean of the gate"),
-    ("share", lambda g, i, j, n: share(g, i, j, n) * g.mean((1, 2, 3)), "number of places"),
+    ("share", lambda g, i, j, n: share(g, i, j, n) * g.mean((1, 2, 3)), "number of positions"),
     (
         "share",
         lambda g, i, j, n: share(g, i, j, n) * g.sum((1, 2, 3)) / g.sum(),

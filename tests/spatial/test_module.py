@@ -44,15 +44,15 @@ def modules(channels, dtype=torch.float64):
 
 def channel_gate_of_the_paper(image, w1, w2):
     """Equation 2 of Woo et al. (2018), one channel of one image (C, H, W) at a time."""
-    places = [(i, j) for i in range(image.shape[1]) for j in range(image.shape[2])]
-    average = torch.stack([sum(c[i, j] for i, j in places) / len(places) for c in image])
-    most = torch.stack([max(c[i, j] for i, j in places) for c in image])
+    positions = [(i, j) for i in range(image.shape[1]) for j in range(image.shape[2])]
+    average = torch.stack([sum(c[i, j] for i, j in positions) / len(positions) for c in image])
+    most = torch.stack([max(c[i, j] for i, j in positions) for c in image])
     scores = sum(w2 @ torch.clamp(w1 @ descriptor, min=0) for descriptor in (average, most))
     return 1 / (1 + torch.exp(-scores))
 
 
 def spatial_gate_of_the_paper(image, kernel):
-    """Equation 3, one place of one image at a time; the kernel (2, k, k) is for [mean, max]."""
+    """Equation 3, one position of one image at a time; the kernel (2, k, k) is for [mean, max]."""
     _, height, width = image.shape
     half = kernel.shape[-1] // 2
     gate = torch.zeros(height, width, dtype=image.dtype)
@@ -171,7 +171,7 @@ def test_few_channels_keep_a_hidden_unit():
 
 
 def test_the_spatial_gate_sees_what_the_channel_gate_let_through():
-    """A channel that is shut out cannot draw attention to its bright place."""
+    """A channel that is shut out cannot draw attention to its bright position."""
     x = torch.zeros(1, 2, 5, 5)
     x[0, 0, 1, 1], x[0, 1, 3, 3] = 5.0, 4.0
     module = CBAM(2, 1, 3)
@@ -199,20 +199,21 @@ def test_properties(shape, reduction, half, scale, seed):
     channel = ChannelAttention(shape[1], reduction).double()
     spatial = SpatialAttention(2 * half + 1).double()
     both = CBAM(shape[1], reduction, 2 * half + 1).double()
+    size = x.abs().max().item()  # a gate is small beside what it is computed from
     for module in (channel, spatial, both):
         gate = module.gate(x)
         assert ((gate >= 0) & (gate <= 1)).all()
-        close(module(x), x * gate)
+        close(module(x), x * gate, scale=size**2)  # x times what its gate is off by
         # items of a batch do not see each other
-        close(module.gate(x[:1]), gate[:1])
+        close(module.gate(x[:1]), gate[:1], scale=size)
     # without biases a black image opens every gate half
     assert torch.equal(channel.gate(0 * x), torch.full((*shape[:2], 1, 1), 0.5).double())
     assert torch.equal(spatial.gate(0 * x), torch.full_like(x[:, :1], 0.5))
     # the channel gate does not see where, the spatial gate does not see which channel
-    places, order = torch.randperm(shape[2] * shape[3]), torch.randperm(shape[1])
-    moved = x.flatten(2)[:, :, places].view(shape)
-    close(channel.gate(moved), channel.gate(x))
-    close(spatial.gate(x[:, order]), spatial.gate(x))
+    positions, order = torch.randperm(shape[2] * shape[3]), torch.randperm(shape[1])
+    moved = x.flatten(2)[:, :, positions].view(shape)
+    close(channel.gate(moved), channel.gate(x), scale=size)
+    close(spatial.gate(x[:, order]), spatial.gate(x), scale=size)
 
 
 def test_the_map_moves_with_the_image():

@@ -64,46 +64,50 @@ def cache_mask(new, past):
 
 
 def nucleus(logits, p):
-    chances, order = logits.softmax(-1).sort(descending=True)
-    before = chances.cumsum(-1) - chances
-    kept = torch.zeros_like(chances).scatter(0, order, chances * (before < p))
+    probabilities, order = logits.softmax(-1).sort(descending=True)
+    before = probabilities.cumsum(-1) - probabilities
+    kept = torch.zeros_like(probabilities).scatter(0, order, probabilities * (before < p))
     return kept / kept.sum()
 
 
 def nucleus_by_loop(logits, p):
-    chances = logits.softmax(-1)
-    kept, total = torch.zeros_like(chances), 0.0
-    for i in chances.argsort(descending=True).tolist():
+    probabilities = logits.softmax(-1)
+    kept, total = torch.zeros_like(probabilities), 0.0
+    for i in probabilities.argsort(descending=True).tolist():
         if total < p:
-            kept[i] = chances[i]
-            total += chances[i].item()
+            kept[i] = probabilities[i]
+            total += probabilities[i].item()
     return kept / kept.sum()
 
 
 def sorted_nucleus(crossing, renormalise):
     def answer(logits, p):
-        chances = logits.softmax(-1).sort(descending=True).values
-        sums = chances.cumsum(-1)
-        kept = chances * ((sums - chances < p) if crossing else (sums <= p))
+        probabilities = logits.softmax(-1).sort(descending=True).values
+        sums = probabilities.cumsum(-1)
+        kept = probabilities * ((sums - probabilities < p) if crossing else (sums <= p))
         return kept / kept.sum() if renormalise else kept
 
     return answer
 
 
 def without_crossing(logits, p):
-    chances, order = logits.softmax(-1).sort(descending=True)
-    kept = torch.zeros_like(chances).scatter(0, order, chances * (chances.cumsum(-1) <= p))
+    probabilities, order = logits.softmax(-1).sort(descending=True)
+    kept = torch.zeros_like(probabilities).scatter(
+        0, order, probabilities * (probabilities.cumsum(-1) <= p)
+    )
     return kept / kept.sum().clamp_min(1e-9)
 
 
 def not_summing_to_1(logits, p):
-    chances = logits.softmax(-1)
-    return chances * (nucleus(logits, p) > 0)
+    probabilities = logits.softmax(-1)
+    return probabilities * (nucleus(logits, p) > 0)
 
 
 def rising(logits, p):
-    chances, order = logits.softmax(-1).sort()
-    kept = torch.zeros_like(chances).scatter(0, order, chances * (chances.cumsum(-1) - chances < p))
+    probabilities, order = logits.softmax(-1).sort()
+    kept = torch.zeros_like(probabilities).scatter(
+        0, order, probabilities * (probabilities.cumsum(-1) - probabilities < p)
+    )
     return kept / kept.sum()
 
 

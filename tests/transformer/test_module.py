@@ -27,7 +27,7 @@ from attn_utils.transformer import (
     sample,
 )
 from tests.contracts import MODULE, Module, under
-from tests.contracts.faults import ADAPTERS, CONSTANT, HOOKS, META, NUMPY, VALUES
+from tests.contracts.faults import CONSTANT, HOOKS, META, NUMPY, VALUES
 from tests.helpers import close
 
 DTYPES = (torch.float64, torch.float32)
@@ -479,19 +479,19 @@ def test_the_text_is_what_its_note_says():
 
 MODULES = [
     Module(FeedForward, (8,), lambda B, n: torch.randn(B, n, 8), faults=NUMPY),
-    Module(EncoderBlock, (8, 2), lambda B, n: torch.randn(B, n, 8), faults=NUMPY | ADAPTERS),
+    Module(EncoderBlock, (8, 2), lambda B, n: torch.randn(B, n, 8), faults=NUMPY),
     Module(
         DecoderBlock, (8, 2), lambda B, n: (torch.randn(B, n, 8), torch.randn(B, n + 1, 8)),
-        faults=NUMPY | ADAPTERS,
+        faults=NUMPY,
     ),
     Module(
         TransformerEncoder, (8, 2, 2), lambda B, n: torch.randn(B, n, 8),
-        faults=NUMPY | ADAPTERS,
+        faults=NUMPY,
     ),
     Module(
         TransformerDecoder, (8, 2, 2),
         lambda B, n: (torch.randn(B, n, 8), torch.randn(B, n + 1, 8)),
-        faults=NUMPY | ADAPTERS,
+        faults=NUMPY,
     ),
     Module(
         CausalSelfAttention, (8, 2), lambda B, n: torch.randn(B, n, 8),
@@ -500,7 +500,7 @@ MODULES = [
     Module(CausalBlock, (8, 2), lambda B, n: torch.randn(B, n, 8), faults=NUMPY | HOOKS | CONSTANT),
     Module(
         LanguageModel, (7, 8, 2, 2), lambda B, n: torch.randint(7, (B, n)),
-        faults=NUMPY | ADAPTERS | HOOKS | META | VALUES,
+        faults=NUMPY | HOOKS | META | VALUES,
     ),
 ]  # fmt: skip
 

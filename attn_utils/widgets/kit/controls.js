@@ -1,29 +1,54 @@
 // Native inputs bound to traits: keyboard, touch and screen readers come with them.
 // What a control may be set to (range, options, label) is declared once, on the Python trait.
-const field = (label, input, ...rest) =>
-  element("div", { className: "aw-field" }, element("label", { htmlFor: input.id, textContent: label }), input, ...rest);
+import { clamp, element, fixed, freshId } from "./dom.js";
 
-// `log`: equal ways on the slider are equal factors, and values have three digits.
-const slider = (w, name, { format = (v) => fixed(v), log = false } = {}) => {
-  const { min, max, step, label } = w.spec(name);
-  const input = element("input", { type: "range", id: freshId(), ...(log ? { min: 0, max: 1, step: 0.005 } : { min, max, step }) });
-  const place = log ? (value) => Math.log(value / min) / Math.log(max / min) : (value) => value;
-  const value = log ? (at) => clamp(Number((min * (max / min) ** at).toPrecision(3)), min, max) : (at) => at;
-  const output = element("span", { className: "aw-value", ariaHidden: "true" }); // spoken as aria-valuetext
-  w.show(name, (now) => {
-    input.value = place(now);
-    output.textContent = format(now);
+export const field = (label, input, ...rest) =>
+  element(
+    "div",
+    { className: "aw-field" },
+    element("label", { htmlFor: input.id, textContent: label }),
+    input,
+    ...rest,
+  );
+
+// How a slider's position and the control's value belong together. On a logarithmic slider equal
+// ways are equal factors, and values have three digits.
+const linearScale = ({ min, max, step }) => ({
+  range: { min, max, step },
+  positionOf: (value) => value,
+  valueAt: (position) => position,
+});
+const logScale = ({ min, max }) => ({
+  range: { min: 0, max: 1, step: 0.005 },
+  positionOf: (value) => Math.log(value / min) / Math.log(max / min),
+  valueAt: (position) => clamp(Number((min * (max / min) ** position).toPrecision(3)), min, max),
+});
+
+export const slider = (w, name, { format = (v) => fixed(v), log = false } = {}) => {
+  const spec = w.spec(name);
+  const { range, positionOf, valueAt } = (log ? logScale : linearScale)(spec);
+  const input = element("input", { type: "range", id: freshId(), ...range });
+  // hidden from screen readers, which speak aria-valuetext
+  const output = element("span", { className: "aw-value", ariaHidden: "true" });
+  w.show(name, (value) => {
+    input.value = positionOf(value);
+    output.textContent = format(value);
     input.setAttribute("aria-valuetext", output.textContent);
   });
-  input.addEventListener("input", () => w.set(name, value(Number(input.value))));
+  input.addEventListener("input", () => w.set(name, valueAt(Number(input.value))));
   input.addEventListener("change", () => w.commit());
-  return field(label, input, output);
+  return field(spec.label, input, output);
 };
 
-const select = (w, name) => {
+export const select = (w, name) => {
   const { options, label } = w.spec(name);
-  const input = element("select", { id: freshId() }, ...options.map((o) => element("option", { value: o, textContent: o })));
-  w.show(name, (value) => (input.value = value));
+  const entries = options.map((option) =>
+    element("option", { value: option, textContent: option }),
+  );
+  const input = element("select", { id: freshId() }, ...entries);
+  w.show(name, (value) => {
+    input.value = value;
+  });
   input.addEventListener("change", () => {
     w.set(name, input.value);
     w.commit();
@@ -31,9 +56,11 @@ const select = (w, name) => {
   return field(label, input);
 };
 
-const toggle = (w, name) => {
+export const toggle = (w, name) => {
   const input = element("input", { type: "checkbox", id: freshId() });
-  w.show(name, (value) => (input.checked = value));
+  w.show(name, (value) => {
+    input.checked = value;
+  });
   input.addEventListener("change", () => {
     w.set(name, input.checked);
     w.commit();
@@ -43,7 +70,7 @@ const toggle = (w, name) => {
   return box;
 };
 
-const button = (label, run, properties = {}) => {
+export const button = (label, run, properties = {}) => {
   const node = element("button", { type: "button", textContent: label, ...properties });
   node.addEventListener("click", run);
   return node;

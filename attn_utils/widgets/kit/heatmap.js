@@ -1,100 +1,147 @@
 // A matrix as a canvas of cells with a colour bar, a cell cursor and a spoken read-out.
-// `nameOf(row, column)` puts a cell into words; `onPick` hears the cell under pointer or keys,
-// `onPress` the one that is clicked or chosen by Enter. `ramp: signedRamp` is for signed numbers.
-const heatmap = (w, { rows, columns, label, xlabel = "Keys", ylabel = "Queries", width = 240, aspect = columns / rows, ramp: rampOf = colourRamp, nameOf, onPick = () => {}, onPress = () => {} }) => {
-  const canvas = element("canvas", { width: columns, height: rows, tabIndex: 0, role: "application" });
+import { clamp, element, fixed } from "./dom.js";
+import { colourRamp, onThemeChange } from "./theme.js";
+
+const CELL_STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+// `nameOf(row, column, value)` puts a cell into words; `onPick` hears the cell under pointer or
+// keys, `onPress` the one that is clicked or chosen by Enter. `ramp: signedRamp` is for signed
+// numbers, `aspect` is the width by the height of the whole map.
+export const heatmap = (w, options) => {
+  const { rows, columns, ramp = colourRamp, onPick = () => {}, onPress = () => {} } = options;
+  const map = {
+    ...{ ...options, w, ramp, onPick, onPress },
+    ...heatmapParts(options),
+    values: new Float32Array(rows * columns),
+    range: [0, 1],
+    cell: [0, 0],
+  };
+  map.colours = map.ramp(w.box);
+  listenOnHeatmap(map);
+  onThemeChange(() => {
+    map.colours = map.ramp(w.box);
+    paintHeatmap(map);
+    paintColourBar(map);
+  }, w.signal);
+  paintColourBar(map);
+
+  return {
+    node: map.node,
+    // Shows new values; the scale is stated beside the map and shared by all its cells.
+    draw(matrix, range = [0, 1]) {
+      Object.assign(map, { values: matrix, range });
+      [map.low.textContent, map.high.textContent] = range.map((end) => fixed(end));
+      paintHeatmap(map);
+      placeCursor(map);
+    },
+    // Frames a whole row; none if there is no such row.
+    mark(row) {
+      map.band.hidden = !(row >= 0 && row < rows);
+      Object.assign(map.band.style, { top: `${(100 * row) / rows}%`, height: `${100 / rows}%` });
+    },
+    point(row, column) {
+      moveCursor(map, row, column);
+    },
+  };
+};
+
+const heatmapParts = ({
+  rows,
+  columns,
+  label,
+  xlabel = "Keys",
+  ylabel = "Queries",
+  width = 240,
+  aspect = columns / rows,
+}) => {
+  const canvas = element("canvas", {
+    width: columns,
+    height: rows,
+    tabIndex: 0,
+    role: "application",
+  });
   canvas.setAttribute("aria-roledescription", "heatmap");
   canvas.dataset.export = "";
   const cursor = element("span", { className: "aw-cell" });
   const band = element("span", { className: "aw-row", hidden: true });
   const bar = element("canvas", { width: 1, height: 256, className: "aw-colourbar" });
   const [low, high] = [element("span"), element("span")];
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(columns, rows);
-  const pixels = new Uint32Array(image.data.buffer);
-  let values = new Float32Array(rows * columns);
-  let range = [0, 1];
-  let ramp = rampOf(w.box);
-  let cell = [0, 0];
 
-  const paint = () => {
-    const scale = 255 / (range[1] - range[0] || 1);
-    for (let k = 0; k < pixels.length; k++) pixels[k] = ramp[clamp((values[k] - range[0]) * scale, 0, 255) | 0];
-    context.putImageData(image, 0, 0);
+  const frame = element("div", { className: "aw-heatmap-frame" }, canvas, band, cursor);
+  frame.style.aspectRatio = aspect;
+  const node = element(
+    "figure",
+    { className: "aw-heatmap" },
+    element("figcaption", { textContent: label }),
+    element("span", { className: "aw-ylabel", textContent: ylabel }),
+    frame,
+    element("div", { className: "aw-scale", ariaHidden: "true" }, high, bar, low),
+    element("span", { className: "aw-xlabel", textContent: xlabel }),
+  );
+  node.style.setProperty("--aw-width", `${width}px`);
+  const image = canvas.getContext("2d").createImageData(columns, rows);
+  return { node, canvas, cursor, band, bar, low, high, image };
+};
+
+const paintHeatmap = ({ canvas, image, values, range: [from, to], colours }) => {
+  const scale = 255 / (to - from || 1);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let k = 0; k < pixels.length; k++)
+    pixels[k] = colours[clamp((values[k] - from) * scale, 0, 255) | 0];
+  canvas.getContext("2d").putImageData(image, 0, 0);
+};
+
+const paintColourBar = ({ bar, colours }) => {
+  const context = bar.getContext("2d");
+  const strip = context.createImageData(1, 256);
+  new Uint32Array(strip.data.buffer).set(colours.toReversed());
+  context.putImageData(strip, 0, 0);
+};
+
+const moveCursor = (map, row, column) => {
+  map.cell = [clamp(row, 0, map.rows - 1), clamp(column, 0, map.columns - 1)];
+  return placeCursor(map);
+};
+
+// Frames the cell of the cursor, and returns what it is in words.
+const placeCursor = ({ rows, columns, cell: [i, j], cursor, canvas, nameOf, values, label }) => {
+  Object.assign(cursor.style, {
+    left: `${(100 * j) / columns}%`,
+    top: `${(100 * i) / rows}%`,
+    width: `${100 / columns}%`,
+    height: `${100 / rows}%`,
+  });
+  const words = nameOf(i, j, values[i * columns + j]);
+  canvas.setAttribute("aria-label", `${label}. ${words}. Arrow keys move from cell to cell.`);
+  return words;
+};
+
+const listenOnHeatmap = (map) => {
+  const { canvas, rows, columns } = map;
+  const pick = (row, column) => {
+    map.w.say(moveCursor(map, row, column));
+    map.onPick(...map.cell);
   };
-  const paintBar = () => {
-    const strip = bar.getContext("2d").createImageData(1, 256);
-    new Uint32Array(strip.data.buffer).set(ramp.toReversed());
-    bar.getContext("2d").putImageData(strip, 0, 0);
-  };
-  const place = () => {
-    const [i, j] = cell;
-    Object.assign(cursor.style, {
-      left: `${(100 * j) / columns}%`, top: `${(100 * i) / rows}%`,
-      width: `${100 / columns}%`, height: `${100 / rows}%`,
-    });
-    const words = nameOf(i, j, values[i * columns + j]);
-    canvas.setAttribute("aria-label", `${label}. ${words}. Arrow keys move from cell to cell.`);
-    return words;
-  };
-  const pick = (i, j) => {
-    cell = [clamp(i, 0, rows - 1), clamp(j, 0, columns - 1)];
-    w.say(place());
-    onPick(...cell);
-  };
-  const cellAt = (event) => {
+  const cellAt = ({ clientX, clientY }) => {
     const area = canvas.getBoundingClientRect();
     return [
-      Math.floor(((event.clientY - area.top) / area.height) * rows),
-      Math.floor(((event.clientX - area.left) / area.width) * columns),
+      Math.floor(((clientY - area.top) / area.height) * rows),
+      Math.floor(((clientX - area.left) / area.width) * columns),
     ];
   };
   canvas.addEventListener("pointermove", (event) => pick(...cellAt(event)));
   canvas.addEventListener("click", (event) => {
     pick(...cellAt(event));
-    onPress(...cell);
+    map.onPress(...map.cell);
   });
   canvas.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") return onPress(...cell);
-    const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    if (event.key === "Enter") {
+      map.onPress(...map.cell);
+      return;
+    }
+    const move = CELL_STEPS[event.key];
     if (!move) return;
     event.preventDefault();
-    pick(cell[0] + move[0], cell[1] + move[1]);
+    pick(map.cell[0] + move[0], map.cell[1] + move[1]);
   });
-  onThemeChange(() => {
-    ramp = rampOf(w.box);
-    paint();
-    paintBar();
-  }, w.signal);
-  paintBar();
-
-  const frame = element("div", { className: "aw-heatmap-frame" }, canvas, band, cursor);
-  const scale = element("div", { className: "aw-scale", ariaHidden: "true" }, high, bar, low);
-  const node = element("figure", { className: "aw-heatmap" },
-    element("figcaption", { textContent: label }),
-    element("span", { className: "aw-ylabel", textContent: ylabel }), frame, scale,
-    element("span", { className: "aw-xlabel", textContent: xlabel }));
-  node.style.setProperty("--aw-width", `${width}px`);
-  frame.style.aspectRatio = aspect;
-
-  return {
-    node,
-    // Shows new values; the scale is stated beside the map and shared by all its cells.
-    draw(matrix, [from, to] = [0, 1]) {
-      values = matrix;
-      range = [from, to];
-      [low.textContent, high.textContent] = [fixed(from), fixed(to)];
-      paint();
-      place();
-    },
-    // Frames a whole row; none if there is no such row.
-    mark(i) {
-      band.hidden = !(i >= 0 && i < rows);
-      Object.assign(band.style, { top: `${(100 * i) / rows}%`, height: `${100 / rows}%` });
-    },
-    point(i, j) {
-      cell = [clamp(i, 0, rows - 1), clamp(j, 0, columns - 1)];
-      place();
-    },
-  };
 };

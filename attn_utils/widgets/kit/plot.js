@@ -1,124 +1,169 @@
 // A small plane for curves and things to drag: data coordinates in, SVG out.
-const ticksOf = (from, to, about = 5) => {
-  const rough = (to - from) / about;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5].find((m) => m * power >= rough) ?? 10);
-  const first = Math.ceil(from / step - 1e-9);
-  return Array.from({ length: Math.floor(to / step + 1e-9) - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
-};
+import { clamp, freshId, holdTouch, setAll, svg } from "./dom.js";
 
-// Ticks of a logarithmic axis: as many per decade as leave `room` between labels (in axis lengths).
-const logTicksOf = (from, to, room) => {
-  const [low, high] = [Math.floor(Math.log10(from)), Math.ceil(Math.log10(to))];
-  const gap = (marks) => Math.min(...marks.map((m, i) => Math.log((marks[i + 1] ?? 10 * marks[0]) / m))) / Math.log(to / from);
-  const marks = [[1, 2, 5], [1, 3]].find((m) => gap(m) >= room) ?? [1];
-  const all = Array.from({ length: high - low + 1 }, (_, i) => marks.map((m) => Number(`${m}e${low + i}`))).flat();
-  return all.filter((v) => v >= from * 0.999 && v <= to * 1.001);
-};
+const PLANE_PAD = { left: 46, right: 10, top: 10, bottom: 38 };
 
-const plane = (w, { width = 480, height = 280, x, y, xlabel, ylabel, label, xlog = false, xformat = String, yformat = String }) => {
-  const pad = { left: 46, right: 10, top: 10, bottom: 38 };
-  const wide = width - pad.left - pad.right;
-  const high = height - pad.top - pad.bottom;
-  const along = xlog ? Math.log : (v) => v;
-  const back = xlog ? Math.exp : (v) => v;
-  const [x0, x1] = x.map(along);
-  let [y0, y1] = y;
-  const px = (v) => pad.left + ((along(v) - x0) / (x1 - x0)) * wide;
-  const py = (v) => pad.top + high - ((v - y0) / (y1 - y0)) * high;
-  const unx = (p) => back(x0 + ((p - pad.left) / wide) * (x1 - x0));
-  const uny = (p) => y0 + ((pad.top + high - p) / high) * (y1 - y0);
+// `x` and `y` are ranges; `xlog` makes x logarithmic, `xformat` and `yformat` write its ticks.
+export const plane = (w, options) => {
+  const scales = planeScales(options);
+  const { xOf, yOf, px, py } = scales;
   const axes = svg("g", { class: "aw-axes", "aria-hidden": "true" });
-  const clip = freshId();
-  const ink = svg("g", { "clip-path": `url(#${clip})` });
-  const handles = svg("g");
-  const node = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "aw-plane", role: "group", "aria-label": label, "data-export": "" },
-    svg("clipPath", { id: clip }, svg("rect", { x: pad.left, y: pad.top, width: wide, height: high })), axes, ink, handles);
-
-  const text = (content, attributes) => {
-    const t = svg("text", attributes);
-    t.textContent = content;
-    return t;
-  };
-  const xticks = xlog ? logTicksOf(...x, 30 / wide) : ticksOf(...x);
-  const drawAxes = () =>
-    axes.replaceChildren(
-      ...xticks.flatMap((v) => [
-        svg("line", { x1: px(v), x2: px(v), y1: pad.top, y2: pad.top + high }),
-        text(xformat(v), { x: px(v), y: height - 22, "text-anchor": "middle" }),
-      ]),
-      ...ticksOf(y0, y1, clamp(Math.round(high / 45), 2, 4)).flatMap((v) => [
-        svg("line", { x1: pad.left, x2: pad.left + wide, y1: py(v), y2: py(v) }),
-        text(yformat(v), { x: pad.left - 6, y: py(v) + 4, "text-anchor": "end" }),
-      ]),
-      text(xlabel, { x: pad.left + wide / 2, y: height - 5, "text-anchor": "middle", class: "aw-axis-label" }),
-      text(ylabel, { x: 11, y: pad.top + high / 2, "text-anchor": "middle", class: "aw-axis-label", transform: `rotate(-90 11 ${pad.top + high / 2})` }),
-    );
+  const { node, ink, handles } = planeLayers(options, scales, axes);
+  const drawAxes = () => axes.replaceChildren(...planeAxes(options, scales));
   drawAxes();
 
-  const plot = {
-    node, ink, handles, px, py,
+  return {
+    node,
+    ink,
+    handles,
+    px,
+    py,
     setY(range) {
-      if (range[0] === y0 && range[1] === y1) return;
-      [y0, y1] = range;
+      if (range[0] === scales.y[0] && range[1] === scales.y[1]) return;
+      scales.y = range;
       drawAxes();
     },
-    toData(event) {
-      const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(node.getScreenCTM().inverse());
-      return [unx(point.x), uny(point.y)];
+    toData({ clientX, clientY }) {
+      const point = new DOMPoint(clientX, clientY).matrixTransform(node.getScreenCTM().inverse());
+      return [xOf(point.x), yOf(point.y)];
     },
     // "M x,y L …" through the points; a non-finite y lifts the pen.
     path(xs, ys) {
       let d = "";
       let pen = "M";
       for (let i = 0; i < xs.length; i++) {
-        if (!Number.isFinite(ys[i])) pen = "M";
-        else {
-          d += `${pen}${px(xs[i]).toFixed(1)},${py(ys[i]).toFixed(1)}`;
-          pen = "L";
+        if (!Number.isFinite(ys[i])) {
+          pen = "M";
+          continue;
         }
+        d += `${pen}${px(xs[i]).toFixed(1)},${py(ys[i]).toFixed(1)}`;
+        pen = "L";
       }
       return d;
     },
-    line(className) {
-      return ink.appendChild(svg("path", { class: `aw-line ${className}` }));
-    },
+    line: (className) => ink.appendChild(svg("path", { class: `aw-line ${className}` })),
   };
-  return plot;
+};
+
+// From data to the SVG's coordinates and back. The range of y may change; x stays.
+const planeScales = ({ width = 480, height = 280, x, y, xlog = false }) => {
+  const wide = width - PLANE_PAD.left - PLANE_PAD.right;
+  const high = height - PLANE_PAD.top - PLANE_PAD.bottom;
+  const along = xlog ? Math.log : (v) => v;
+  const back = xlog ? Math.exp : (v) => v;
+  const [x0, x1] = x.map(along);
+  const scales = { width, height, wide, high, y };
+  return Object.assign(scales, {
+    px: (v) => PLANE_PAD.left + ((along(v) - x0) / (x1 - x0)) * wide,
+    py: (v) => PLANE_PAD.top + high - ((v - scales.y[0]) / (scales.y[1] - scales.y[0])) * high,
+    xOf: (p) => back(x0 + ((p - PLANE_PAD.left) / wide) * (x1 - x0)),
+    yOf: (p) => scales.y[0] + ((PLANE_PAD.top + high - p) / high) * (scales.y[1] - scales.y[0]),
+  });
+};
+
+// Curves are cut off at the axes, handles are not.
+const planeLayers = ({ label }, { width, height, wide, high }, axes) => {
+  const clip = freshId();
+  const window = svg("rect", { x: PLANE_PAD.left, y: PLANE_PAD.top, width: wide, height: high });
+  const ink = svg("g", { "clip-path": `url(#${clip})` });
+  const handles = svg("g");
+  const attributes = {
+    viewBox: `0 0 ${width} ${height}`,
+    class: "aw-plane",
+    role: "group",
+    "aria-label": label,
+    "data-export": "",
+  };
+  const cut = svg("clipPath", { id: clip }, window);
+  return { node: svg("svg", attributes, cut, axes, ink, handles), ink, handles };
+};
+
+const planeAxes = (options, { width, height, wide, high, y, px, py }) => {
+  const { x, xlabel, ylabel, xlog, xformat = String, yformat = String } = options;
+  const [right, bottom] = [width - PLANE_PAD.right, height - PLANE_PAD.bottom];
+  const xticks = xlog ? logTicksOf(...x, 30 / wide) : ticksOf(...x);
+  const yticks = ticksOf(...y, clamp(Math.round(high / 45), 2, 4));
+  const middle = PLANE_PAD.top + high / 2;
+  return [
+    ...xticks.flatMap((v) => [
+      svg("line", { x1: px(v), x2: px(v), y1: PLANE_PAD.top, y2: bottom }),
+      svgText(xformat(v), { x: px(v), y: height - 22, "text-anchor": "middle" }),
+    ]),
+    ...yticks.flatMap((v) => [
+      svg("line", { x1: PLANE_PAD.left, x2: right, y1: py(v), y2: py(v) }),
+      svgText(yformat(v), { x: PLANE_PAD.left - 6, y: py(v) + 4, "text-anchor": "end" }),
+    ]),
+    axisLabel(xlabel, { x: PLANE_PAD.left + wide / 2, y: height - 5 }),
+    axisLabel(ylabel, { x: 11, y: middle, transform: `rotate(-90 11 ${middle})` }),
+  ];
+};
+
+const svgText = (content, attributes) => svg("text", attributes, content);
+const axisLabel = (content, attributes) =>
+  svgText(content, { ...attributes, "text-anchor": "middle", class: "aw-axis-label" });
+
+const ticksOf = (from, to, about = 5) => {
+  const rough = (to - from) / about;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5].find((m) => m * power >= rough) ?? 10);
+  const first = Math.ceil(from / step - 1e-9);
+  const count = Math.floor(to / step + 1e-9) - first + 1;
+  // 12 digits: 3 · 0.1 is to be read as 0.3
+  return Array.from({ length: count }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+};
+
+// Ticks of a logarithmic axis: as many per decade as leave `room` between labels (in axis lengths).
+const logTicksOf = (from, to, room) => {
+  const decades = Math.log(to / from);
+  const gapOf = (marks) =>
+    Math.min(...marks.map((mark, i) => Math.log((marks[i + 1] ?? 10 * marks[0]) / mark))) / decades;
+  const marks = [
+    [1, 2, 5],
+    [1, 3],
+  ].find((candidate) => gapOf(candidate) >= room) ?? [1];
+  const [low, high] = [Math.floor(Math.log10(from)), Math.ceil(Math.log10(to))];
+  const all = Array.from({ length: high - low + 1 }, (_, i) =>
+    marks.map((mark) => Number(`${mark}e${low + i}`)),
+  ).flat();
+  return all.filter((v) => v >= from * 0.999 && v <= to * 1.001);
+};
+
+const HANDLE_STEPS = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, 1],
+  ArrowDown: [0, -1],
 };
 
 // Makes an SVG node something to drag and to move by arrow keys (role slider).
 // `move(x, y)` gets data coordinates, `nudge(dx, dy)` counts arrow keys (Shift: ten at once);
 // `describe()` says what it is worth now: {name, value, min, max, text}.
-const draggable = (w, plot, node, { move, nudge, describe }) => {
-  setAll(node, { tabindex: 0, role: "slider", class: `${node.getAttribute("class") ?? ""} aw-handle`.trim() });
+export const draggable = (w, plot, node, { move, nudge, describe }) => {
+  const className = `${node.getAttribute("class") ?? ""} aw-handle`.trim();
+  setAll(node, { tabindex: 0, role: "slider", class: className });
   holdTouch(node);
-  let held = null;
   const announce = () => {
     const { name, value, min, max, text } = describe();
-    setAll(node, { "aria-label": name, "aria-valuenow": value, "aria-valuemin": min, "aria-valuemax": max, "aria-valuetext": text });
+    setAll(node, {
+      "aria-label": name,
+      "aria-valuenow": value,
+      "aria-valuemin": min,
+      "aria-valuemax": max,
+      "aria-valuetext": text,
+    });
   };
-  node.addEventListener("pointerdown", (event) => {
-    held = event.pointerId;
-    node.setPointerCapture(held);
-    node.focus({ preventScroll: true });
-    event.preventDefault();
+  dragByPointer(node, {
+    drag: (event) => {
+      move(...plot.toData(event));
+      announce();
+    },
+    drop: () => {
+      w.say(describe().text);
+      w.commit();
+    },
   });
-  node.addEventListener("pointermove", (event) => {
-    if (event.pointerId !== held) return;
-    move(...plot.toData(event));
-    announce();
-  });
-  const release = (event) => {
-    if (event.pointerId !== held) return;
-    held = null;
-    w.say(describe().text);
-    w.commit();
-  };
-  node.addEventListener("pointerup", release);
-  node.addEventListener("pointercancel", release);
   node.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    const step = HANDLE_STEPS[event.key];
     if (!step) return;
     event.preventDefault();
     const times = event.shiftKey ? 10 : 1;
@@ -128,4 +173,25 @@ const draggable = (w, plot, node, { move, nudge, describe }) => {
   });
   announce();
   return { announce };
+};
+
+// One pointer at a time: a second finger neither takes over nor lets go.
+const dragByPointer = (node, { drag, drop }) => {
+  let held = null;
+  node.addEventListener("pointerdown", (event) => {
+    held = event.pointerId;
+    node.setPointerCapture(held);
+    node.focus({ preventScroll: true });
+    event.preventDefault();
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (event.pointerId === held) drag(event);
+  });
+  const release = (event) => {
+    if (event.pointerId !== held) return;
+    held = null;
+    drop();
+  };
+  node.addEventListener("pointerup", release);
+  node.addEventListener("pointercancel", release);
 };

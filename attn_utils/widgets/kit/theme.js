@@ -1,13 +1,14 @@
 // Colours come from CSS variables (kit.css), which follow the page's or JupyterLab's theme.
-const cssColour = (node, name) => {
+export const cssColour = (node, name) => {
   const text = getComputedStyle(node).getPropertyValue(name).trim();
   const hex = text.match(/^#([0-9a-f]{6})$/i);
   if (!hex) throw new Error(`${name} should be #rrggbb, is "${text}"`);
   return [0, 2, 4].map((at) => parseInt(hex[1].slice(at, at + 2), 16));
 };
+
 // 256 colours from light to strong as little-endian RGBA words, ready for ImageData.
-const rampThrough = (stops) => {
-  return Uint32Array.from({ length: 256 }, (_, i) => {
+const rampThrough = (stops) =>
+  Uint32Array.from({ length: 256 }, (_, i) => {
     const at = (i / 255) * (stops.length - 1);
     const k = Math.min(stops.length - 2, Math.floor(at));
     const [r, g, b] = [0, 1, 2].map((c) =>
@@ -15,13 +16,18 @@ const rampThrough = (stops) => {
     );
     return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
   });
-};
-const colourRamp = (node) => rampThrough([0, 1, 2, 3].map((i) => cssColour(node, `--aw-ramp-${i}`)));
+
+const rampOfVariables = (node, name, count) =>
+  rampThrough(Array.from({ length: count }, (_, i) => cssColour(node, `--aw-${name}-${i}`)));
+export const colourRamp = (node) => rampOfVariables(node, "ramp", 4);
 // For signed numbers: from strong negative by way of the neutral middle to strong positive.
-const signedRamp = (node) => rampThrough([0, 1, 2, 3, 4].map((i) => cssColour(node, `--aw-signed-${i}`)));
-const onThemeChange = (run, signal) => {
+export const signedRamp = (node) => rampOfVariables(node, "signed", 5);
+
+export const onThemeChange = (run, signal) => {
   const observer = new MutationObserver(run);
   observer.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-  observer.observe(document.body, { attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
+  observer.observe(document.body, {
+    attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"],
+  });
   signal?.addEventListener("abort", () => observer.disconnect());
 };

@@ -3,21 +3,22 @@
  * MyST-NB writes one script with the state of all widgets of a page and one view script per output.
  * live_widgets/__init__.py has put each module and style sheet into the page once, as a text script
  * whose id is a hash; a model's _esm and _css name it ("live:<hash>"). */
-(() => {
-  const page = document.documentElement;
+{
+  // a block, so that the page's other scripts do not see these names; a module would not load from
+  // a file on disk
   const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
   const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
   const textOf = (reference) => document.getElementById(reference.replace(":", "-")).textContent;
 
+  const importText = async (text) => {
+    const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+    const module = await import(url);
+    URL.revokeObjectURL(url);
+    return module.default;
+  };
   const modules = new Map(); // reference -> promise of the module's definition
   const load = (reference) => {
-    if (!modules.has(reference)) {
-      const url = URL.createObjectURL(new Blob([textOf(reference)], { type: "text/javascript" }));
-      modules.set(reference, import(url).then((module) => {
-        URL.revokeObjectURL(url);
-        return module.default;
-      }));
-    }
+    if (!modules.has(reference)) modules.set(reference, importText(textOf(reference)));
     return modules.get(reference);
   };
 
@@ -31,7 +32,7 @@
     constructor(record) {
       this.state = { ...record.state };
       this.listeners = new Map();
-      for (const { path: [name], data } of record.buffers ?? []) this.state[name] = viewOf(data);
+      for (const { path, data } of record.buffers ?? []) this.state[path[0]] = viewOf(data);
     }
     get(name) {
       return this.state[name];
@@ -51,11 +52,15 @@
     save_changes() {} // nobody to tell
   }
 
+  const addStyle = (reference) => {
+    const id = `style-${reference}`;
+    if (document.getElementById(id)) return;
+    const textContent = textOf(reference);
+    document.head.append(Object.assign(document.createElement("style"), { id, textContent }));
+  };
+
   const show = async (model, script) => {
-    const css = model.get("_css");
-    if (!document.getElementById(`style-${css}`)) {
-      document.head.append(Object.assign(document.createElement("style"), { id: `style-${css}`, textContent: textOf(css) }));
-    }
+    addStyle(model.get("_css"));
     const el = document.createElement("div");
     script.before(el);
     try {
@@ -68,15 +73,27 @@
     }
   };
 
+  const readModels = () => {
+    const models = new Map();
+    for (const script of document.querySelectorAll(STATE))
+      for (const [id, record] of Object.entries(JSON.parse(script.textContent).state))
+        models.set(id, new Model(record));
+    return models;
+  };
+
   const start = async () => {
+    const page = document.documentElement;
     page.dataset.liveHost = "starting";
-    const records = [...document.querySelectorAll(STATE)].flatMap((s) => Object.entries(JSON.parse(s.textContent).state));
-    const models = new Map(records.map(([id, record]) => [id, new Model(record)]));
-    const views = [...document.querySelectorAll(VIEW)].map((script) => [models.get(JSON.parse(script.textContent).model_id), script]);
-    await Promise.all(views.filter(([model]) => model).map(([model, script]) => show(model, script)));
+    const models = readModels();
+    const views = [...document.querySelectorAll(VIEW)].map((script) => {
+      const model = models.get(JSON.parse(script.textContent).model_id);
+      return model && show(model, script);
+    });
+    await Promise.all(views);
     page.dataset.liveHost = "ready";
   };
   // "interactive" comes before deferred scripts (MathJax) run, DOMContentLoaded only after them
-  if (document.readyState === "loading") document.addEventListener("readystatechange", start, { once: true });
+  if (document.readyState === "loading")
+    document.addEventListener("readystatechange", start, { once: true });
   else start();
-})();
+}

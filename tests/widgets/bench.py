@@ -1,0 +1,126 @@
+"""One widget on a page of its own, as the book writes it, without building the book."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import numpy as np
+import numpy.typing as npt
+from ipywidgets import Widget
+from matplotlib.image import imread
+from playwright.sync_api import Browser, Locator, Page, Route
+
+from attn_utils.widgets.base import LiveWidget
+from tests.driving import settle
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+from live_widgets import STATE, VIEW, slim_state  # noqa: E402
+
+HOST = ROOT / "book/_ext/live_widgets/static/live/host.js"
+URL = "https://widgets.test/"  # answered by `Bench` itself; https, so that there is a clipboard
+
+# What the kit takes from the book's theme.
+THEME = """
+body { margin: 0; padding: 0 16px; font-family: sans-serif; }
+body { background: var(--pst-color-background); }
+html[data-theme="light"] { --pst-color-background: #ffffff; --pst-color-text-base: #222832; }
+html[data-theme="dark"] {
+  color-scheme: dark; --pst-color-background: #14181e; --pst-color-text-base: #ced6dd;
+  --pst-color-text-muted: #9ca4af; --pst-color-border: #48566b;
+}
+"""
+
+Picture = npt.NDArray[np.float32]
+
+
+def page_of(widget: LiveWidget) -> str:
+    """Write the page: the widget's state, its front end and the host, as ``live_widgets`` does."""
+    stored = json.dumps(Widget.get_manager_state(widgets=[widget]))
+    state, texts = slim_state(stored, {widget.model_id})
+    fronts = "".join(
+        f'<script type="text/plain" id="{name}">{text}</script>' for name, text in texts.items()
+    )
+    view = json.dumps({"model_id": widget.model_id})
+    return (
+        '<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{html.escape(widget.title)}</title><style>{THEME}</style></head><body>"
+        f'<div><script type="{VIEW}">{view}</script></div>'
+        f'<script type="{STATE}">{state}</script>{fronts}'
+        f"<script>{HOST.read_text(encoding='utf-8')}</script></body></html>"
+    )
+
+
+class Bench:
+    """A browser page with one widget; it remembers everything that should not have happened."""
+
+    def __init__(self, browser: Browser, kind: type[LiveWidget]) -> None:
+        self.kind = kind
+        self.widget = kind()
+        self.bad: list[str] = []
+        text = page_of(self.widget)
+        # two dots for a CSS pixel, as a saved picture has them
+        window = {"viewport": {"width": 1300, "height": 900}, "device_scale_factor": 2}
+        self.context = browser.new_context(**window)  # type: ignore[arg-type]
+        self.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        self.context.route(URL + "**", lambda route: self._answer(route, text))
+        self.page: Page = self.context.new_page()
+        self.page.on("pageerror", lambda error: self.bad.append(str(error)))
+        self.page.on("console", lambda said: self.bad.append(said.text))
+
+    @staticmethod
+    def _answer(route: Route, text: str) -> None:
+        found = urlsplit(route.request.url).path == "/"
+        route.fulfill(body=text if found else "", content_type="text/html")
+
+    def open(self, **state: Any) -> Locator:
+        """Load the page afresh, with a link to a state, and wait until the widget has drawn."""
+        query = "&".join(f"{name}={quote(json.dumps(value))}" for name, value in state.items())
+        return self.open_link(f"#{self.widget._name}?{query}" if query else "")
+
+    def open_link(self, fragment: str) -> Locator:
+        """Load the page afresh with anything behind its address."""
+        self.page.goto("about:blank")  # a change of the fragment alone loads nothing
+        self.page.goto(URL + fragment)
+        box = self.page.locator(".aw[data-ready]")
+        box.wait_for()
+        settle(self.page)
+        return box
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+        settle(self.page)
+
+    def copied(self, name: str) -> str:
+        """Press a button that copies, and read the clipboard."""
+        self.press(name)
+        text: str = self.page.evaluate("() => navigator.clipboard.readText()")
+        return text
+
+    def linked(self) -> dict[str, Any]:
+        """The controls that differ from the start, from the link that the widget offers."""
+        fragment = urlsplit(self.copied("Copy link")).fragment
+        _, _, query = fragment.partition("?")
+        return {name: json.loads(text) for name, text in parse_qsl(query)}
+
+    def numbers(self) -> dict[str, npt.NDArray[np.float64]]:
+        settle(self.page)
+        found = self.page.locator(".aw").evaluate("e => e.numbers()")
+        return {name: np.array(values, np.float64) for name, values in found.items()}
+
+    def saved_picture(self) -> Picture:
+        with self.page.expect_download() as download:
+            self.press("Save picture")
+        return np.asarray(imread(download.value.path()))[..., :3]
+
+    def screenshot(self, part: str) -> Picture:
+        png = self.page.locator(part).screenshot()
+        return np.asarray(imread(io.BytesIO(png)))[..., :3]

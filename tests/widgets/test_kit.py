@@ -1,0 +1,277 @@
+"""What every widget has from the kit: link, copy as Python, reset, picture, keyboard, sizes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from playwright.sync_api import Browser
+
+from attn_utils.widgets import all_widgets
+from attn_utils.widgets.base import LiveWidget
+
+from .bench import Bench, Picture
+
+
+@pytest.fixture(scope="module", params=sorted(all_widgets()))
+def bench(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Bench]:
+    bench = Bench(browser, all_widgets()[request.param])
+    yield bench
+    bench.context.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_bad(bench: Bench) -> Iterator[None]:
+    """No error and no message in the console, whatever a test does."""
+    bench.bad.clear()
+    yield
+    assert bench.bad == []
+
+
+# ---- states
+
+
+def another(spec: dict[str, Any], value: Any) -> Any:
+    """A value that the control may take, other than the present one."""
+    kind = spec["kind"]
+    if kind == "choice":
+        return next(option for option in spec["options"] if option != value)
+    if kind == "switch":
+        return not value
+    if kind == "text":
+        return value[::-1]
+    if kind == "numbers":
+        swapped = value[::-1]  # a list in which each number stands once stays one
+        first = spec["max"] if value[0] == spec["min"] else spec["min"]
+        return swapped if swapped != value else [first, *value[1:]]
+    step = (spec["max"] - spec["min"]) / 7 if spec["step"] == "any" else spec["step"]
+    changed = value - step if value + step > spec["max"] else value + step
+    return round(changed, 6)
+
+
+def changed_state(widget: LiveWidget) -> dict[str, Any]:
+    """Another value for each control."""
+    return {name: another(spec, getattr(widget, name)) for name, spec in widget._controls}
+
+
+def hostile(spec: dict[str, Any]) -> list[Any]:
+    """Values that no control of the kind takes, and some that only this one does not."""
+    values: list[Any] = [None, {}, [[]], -1e9, " ", "x" * 1000]
+    if spec["kind"] != "switch":
+        values.append(True)
+    if spec["kind"] != "text":
+        values.append("<img src=x onerror=alert(1)>")
+    if spec["kind"] == "number" and spec["step"] != "any":
+        values += [spec["min"] + spec["step"] / 2, spec["max"] + spec["step"]]
+    return values
+
+
+def assert_same(found: dict[str, Any], expected: dict[str, npt.NDArray[Any]]) -> None:
+    assert set(found) == set(expected)
+    for name, want in expected.items():
+        scale = np.abs(want[np.isfinite(want)]).max(initial=1e-6)
+        np.testing.assert_allclose(found[name], want, rtol=0, atol=2e-5 * scale, err_msg=name)
+
+
+def results(widget: LiveWidget) -> dict[str, npt.NDArray[Any]]:
+    return {name: value.flatten().numpy() for name, value in widget.reference().items()}
+
+
+# ---- link, Python, reset
+
+
+def test_a_link_leads_to_its_state(bench: Bench) -> None:
+    state = changed_state(bench.widget)
+    bench.open(**state)
+    assert bench.linked() == state
+    assert_same(bench.numbers(), results(bench.kind(**state)))
+
+
+def test_a_wrong_link_changes_nothing(bench: Bench) -> None:
+    bench.open()
+    untouched = bench.numbers()
+    specs = dict(bench.widget._controls)
+    for which in range(max(len(hostile(spec)) for spec in specs.values())):
+        state = {
+            name: hostile(spec)[which] for name, spec in specs.items() if which < len(hostile(spec))
+        }
+        bench.open(**state, __proto__="1", unknown=2)
+        assert bench.linked() == {}, state
+        assert_same(bench.numbers(), untouched)
+
+
+@pytest.mark.parametrize(
+    "rest", ["?", "?{name}=%7B", "?{name}=%", "?=1", "?{name}", "", "??{name}=1"]
+)
+def test_a_broken_link_changes_nothing(bench: Bench, rest: str) -> None:
+    name = bench.widget._controls[0][0]
+    bench.open_link(f"#{bench.widget._name}{rest.format(name=name)}")
+    assert bench.linked() == {}
+
+
+def test_lists_of_another_length_change_nothing(bench: Bench) -> None:
+    lists = {
+        name: getattr(bench.widget, name)
+        for name, spec in bench.widget._controls
+        if spec["kind"] == "numbers"
+    }
+    for change in (lambda x: x[:-1], lambda x: [*x, x[0]], lambda x: [*x[:-1], None]):
+        bench.open(**{name: change(value) for name, value in lists.items()})
+        assert bench.linked() == {}
+
+
+def test_copied_python_rebuilds_the_state(bench: Bench) -> None:
+    state = changed_state(bench.widget)
+    bench.open(**state)
+    code = ast.parse(bench.copied("Copy as Python"))
+    last = code.body.pop()
+    assert isinstance(last, ast.Expr)
+    space: dict[str, Any] = {}
+    exec(compile(code, "copied", "exec"), space)
+    rebuilt = eval(compile(ast.Expression(last.value), "copied", "eval"), space)
+    assert {name: getattr(rebuilt, name) for name in state} == state
+
+
+def test_reset_leads_back(bench: Bench) -> None:
+    bench.open()
+    start = bench.numbers()
+    bench.open(**changed_state(bench.widget))
+    bench.press("Reset")
+    assert_same(bench.numbers(), start)
+    assert bench.linked() == {}
+    assert bench.page.evaluate("() => location.hash") == f"#{bench.widget._name}"
+
+
+# ---- the saved picture
+
+
+def colours(picture: Picture, at_least: int) -> set[int]:
+    """The colours, in steps of 1/16 a channel, that at least so many dots have."""
+    codes = (picture * 15.99).astype(int) @ [256, 16, 1]
+    return set(np.flatnonzero(np.bincount(codes.ravel()) >= at_least).tolist())
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_saved_picture_shows_what_the_reader_sees(bench: Bench, theme: str) -> None:
+    box = bench.open()
+    bench.page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
+    stage = bench.screenshot(".aw-stage")
+    picture = bench.saved_picture()
+    high, wide, _ = picture.shape
+    seen = box.bounding_box()
+    assert seen
+    assert 0.8 * stage.shape[0] < high < 2 * seen["height"], "two dots a pixel, no goals"
+    assert 0.7 * stage.shape[1] < wide <= 2 * seen["width"]
+    shown = colours(stage, 40)
+    assert len(shown) > 5
+    missing = shown - colours(picture, 20)
+    assert len(missing) <= 0.02 * len(shown), sorted(missing)
+    edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    assert np.ptp(edge, axis=0).max() < 0.02, "nothing is cut off, no rim"
+
+
+COPY = """() => {
+    const decode = Image.prototype.decode;
+    Image.prototype.decode = function () {
+        const text = decodeURIComponent(this.src.slice(this.src.indexOf(',') + 1));
+        window.copy = new DOMParser().parseFromString(text, 'image/svg+xml');
+        return decode.call(this);
+    };
+}"""
+# Inputs with what is set in them, and texts; from the page, and from the copy of it, where the
+# state of an input has to stand in its attributes.
+SHOWN = """stage => {
+    const seen = (e) => e.checkVisibility() && !e.closest('button, .aw-visually-hidden');
+    const texts = document.createTreeWalker(stage, NodeFilter.SHOW_TEXT);
+    const words = [];
+    while (texts.nextNode())
+        if (seen(texts.currentNode.parentElement)) words.push(texts.currentNode.data);
+    const inputs = [...stage.querySelectorAll('input')].filter(seen);
+    return { words, inputs: inputs.map((e) => [e.value, e.checked]) };
+}"""
+KEPT = """() => {
+    const texts = document.createTreeWalker(copy, NodeFilter.SHOW_TEXT);
+    const words = [];
+    while (texts.nextNode()) words.push(texts.currentNode.data);
+    const stateOf = (e) => [e.getAttribute('value'), e.hasAttribute('checked')];
+    return { words, inputs: [...copy.querySelectorAll('input')].map(stateOf) };
+}"""
+
+
+def test_a_saved_picture_keeps_inputs_and_words(bench: Bench) -> None:
+    box = bench.open(**changed_state(bench.widget))
+    shown = box.locator(".aw-stage").evaluate(SHOWN)
+    bench.page.evaluate(COPY)
+    bench.saved_picture()
+    kept = bench.page.evaluate(KEPT)
+    assert kept["inputs"] == shown["inputs"]
+    assert set(shown["words"]) - {""} <= set(kept["words"])
+
+
+def test_a_browser_without_foreign_objects_saves_the_drawings(bench: Bench) -> None:
+    bench.open()
+    bench.page.evaluate("""() => {
+        const decode = Image.prototype.decode;
+        Image.prototype.decode = function () {
+            const refused = this.src.includes("foreignObject");
+            return refused ? Promise.reject(new Error("refused")) : decode.call(this);
+        };
+    }""")
+    picture = bench.saved_picture()
+    assert len(colours(picture, 20)) > 5
+
+
+# ---- keyboard and sizes
+
+CONTROLS = """box => [...box.querySelectorAll(
+    'input, select, textarea, button, [tabindex="0"]')].filter((e) => e.checkVisibility()
+    && !e.disabled && e.tabIndex >= 0 && !(e.type === 'radio' && !e.checked))"""
+
+
+def test_the_keyboard_reaches_every_control(bench: Bench) -> None:
+    box = bench.open()
+    box.evaluate(f"box => {{ window.left = new Set(({CONTROLS})(box)); }}")
+    count = bench.page.evaluate("() => left.size")
+    assert count >= 5
+    for _ in range(2 * count):
+        bench.page.keyboard.press("Tab")
+        if bench.page.evaluate("() => { left.delete(document.activeElement); return !left.size; }"):
+            break
+    unreached = bench.page.evaluate("() => [...left].map((e) => e.outerHTML)")
+    assert unreached == []
+
+
+def test_arrow_keys_move_every_slider(bench: Bench) -> None:
+    box = bench.open()
+    for slider in box.locator("input[type=range]:visible:not(:disabled)").all():
+        before = slider.input_value()
+        slider.focus()
+        at_end = slider.evaluate("e => Number(e.value) >= Number(e.max)")
+        bench.page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
+        assert slider.input_value() != before, slider.evaluate("e => e.outerHTML")
+
+
+def test_plain_keys_stay_in_the_box(bench: Bench) -> None:
+    """JupyterLab would take "x" for cutting the cell; chords, Tab and Escape are its own."""
+    box = bench.open()
+    bench.page.evaluate("""() => {
+        window.heard = [];
+        document.addEventListener('keydown', (event) => heard.push(event.key));
+    }""")
+    box.locator("button:visible:not(:disabled)").last.focus()
+    for key in ("x", "ArrowDown", "Escape", "Control+b", "Tab"):
+        bench.page.keyboard.press(key)
+    assert bench.page.evaluate("() => heard") == ["Escape", "Control", "b", "Tab"]
+
+
+@pytest.mark.parametrize("width", [320, 390, 1300])
+def test_nothing_scrolls_sideways(bench: Bench, width: int) -> None:
+    bench.page.set_viewport_size({"width": width, "height": 900})
+    bench.open()
+    needed = bench.page.evaluate("() => document.documentElement.scrollWidth")
+    bench.page.set_viewport_size({"width": 1300, "height": 900})
+    assert needed <= width
