@@ -161,9 +161,18 @@ def _stroke(u: _Array, v: _Array, points: list[tuple[float, float]], width: floa
 
 
 def _text(
-    desk: _Desk, u: _Array, v: _Array, left: float, top: float, right: float, bottom: float,
-    *, pitch: float = 0.62, seed: int = 0, ink: float = 0.25,
-) -> None:  # fmt: skip
+    desk: _Desk,
+    u: _Array,
+    v: _Array,
+    left: float,
+    top: float,
+    right: float,
+    bottom: float,
+    *,
+    pitch: float = 0.62,
+    seed: int = 0,
+    ink: float = 0.25,
+) -> None:
     """Paint lines of words: dashes of random length with gaps, the last line cut short."""
     random = np.random.default_rng(seed)
     lines = int((bottom - top) / pitch)

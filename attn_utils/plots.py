@@ -108,9 +108,14 @@ def show_heatmaps(
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(
-        rows, columns, figsize=figsize, sharex=True, sharey=True, squeeze=False,
+        rows,
+        columns,
+        figsize=figsize,
+        sharex=True,
+        sharey=True,
+        squeeze=False,
         layout="constrained",
-    )  # fmt: skip
+    )
     for i in range(rows):
         for j in range(columns):
             ax = axes[i, j]

@@ -118,8 +118,10 @@ def main() -> None:
                 for kind in runs[0]["script per step ms"]
             }
             steps = ", ".join(f"{k} {v:.2f} ms" for k, v in row["script per step ms"].items())
-            print(f"{file.stem:24} {row['megabytes']:.2f} MB  {row['requests']} requests  "
-                  f"{row['main thread ms']:.0f} ms main thread  step: {steps}")  # fmt: skip
+            print(
+                f"{file.stem:24} {row['megabytes']:.2f} MB  {row['requests']} requests  "
+                f"{row['main thread ms']:.0f} ms main thread  step: {steps}"
+            )
         browser.close()
     server.shutdown()
     if arguments.json:

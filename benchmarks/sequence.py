@@ -90,12 +90,14 @@ def measure(table: Table, quick: bool) -> None:
             ),
             "AdditiveAttention / formula": (rule, additive(rule), tuple(x)),
             "DotProductAttention / bmm, softmax, bmm": (
-                au.DotProductAttention().eval(), dot_product, tuple(x)
+                au.DotProductAttention().eval(),
+                dot_product,
+                tuple(x),
             ),
             "SelfAttention / bmm, softmax, bmm": (module, self_attention(module), (x[0],)),
             "SinusoidalPositionalEncoding / table": (encoding, sinusoidal(encoding.P), (x[0],)),
             "RotaryEmbedding / complex numbers": (au.RotaryEmbedding(WIDTH), rotary, (x[0],)),
-        }  # fmt: skip
+        }
         for what, (ours, theirs, inputs) in own.items():
             with torch.inference_mode():
                 torch.testing.assert_close(ours(*inputs), theirs(*inputs), rtol=1e-4, atol=1e-4)

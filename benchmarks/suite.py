@@ -64,8 +64,15 @@ def section(name: str, rows: list[dict[str, Any]]) -> str:
     title, *rest = doc.split("\n\n")
     words = [part.replace("\n", " ") for part in rest if not part.startswith("    ")]
     words = [part.split(" Exit code 1")[0] for part in words if not part.startswith("Exit code")]
-    lines = [f"## {BENCHMARKS[name]}", "", title.replace("\n", " "), *words, "",
-             "| what | n | value | bound |", "|---|---:|---:|---:|"]  # fmt: skip
+    lines = [
+        f"## {BENCHMARKS[name]}",
+        "",
+        title.replace("\n", " "),
+        *words,
+        "",
+        "| what | n | value | bound |",
+        "|---|---:|---:|---:|",
+    ]
     for row in rows:
         spread = f" ({row['low']:.2f}–{row['high']:.2f})" if row.get("low") else ""
         bound, missed = row["bound"], row["bound"] is not None and row["value"] > row["bound"]

@@ -95,23 +95,23 @@ def _check_kernel_size(kernel_size: Callable[..., Any]) -> None:
         wanted.append(_odd(int(abs(bare[-1]))))
     mistakes: dict[str, list[float]] = {
         "the result is rounded: truncate it, as int does": [_odd(round(abs(v))) for v in bare],
-        "even sizes are made odd by taking 1 away: add 1": [
-            v if v % 2 else v - 1 for v in (int(abs(v)) for v in bare)
-        ],
+        "even sizes are made odd by taking 1 away: add 1": (
+            [v if v % 2 else v - 1 for v in (int(abs(v)) for v in bare)]
+        ),
         "sizes may still be even: add 1 to those": [int(abs(v)) for v in bare],
-        "the logarithm is the natural one: it should have base 2": [
-            _odd(int(abs((math.log(c) + b) / g))) for c, g, b in cases
-        ],
-        "b is added after the division: (log2 C + b) / γ": [
-            _odd(int(abs(math.log2(c) / g + b))) for c, g, b in cases
-        ],
-        "γ and b are not used: 2 and 1 are only their defaults": [
-            _odd(int((math.log2(c) + 1) / 2)) for c, _, _ in cases
-        ],
+        "the logarithm is the natural one: it should have base 2": (
+            [_odd(int(abs((math.log(c) + b) / g))) for c, g, b in cases]
+        ),
+        "b is added after the division: (log2 C + b) / γ": (
+            [_odd(int(abs(math.log2(c) / g + b))) for c, g, b in cases]
+        ),
+        "γ and b are not used: 2 and 1 are only their defaults": (
+            [_odd(int((math.log2(c) + 1) / 2)) for c, _, _ in cases]
+        ),
         "1 is added to odd sizes as well: only even ones need it": [int(abs(v)) + 1 for v in bare],
-        "the absolute value is missing: a negative γ would give a negative size": [
-            _odd(int(v)) for v in bare
-        ],
+        "the absolute value is missing: a negative γ would give a negative size": (
+            [_odd(int(v)) for v in bare]
+        ),
     }
     for message, wrong in mistakes.items():
         if got == wrong and wrong != wanted:
@@ -142,30 +142,38 @@ def _check_excite(excite: Callable[[Tensor, Tensor, Tensor], Any]) -> None:
     e = torch.relu(z @ W_1.T) @ W_2.T
     s = torch.sigmoid(e)
     compare(
-        got, _gated(x, z, W_1, W_2), "the result",
+        got,
+        _gated(x, z, W_1, W_2),
+        "the result",
         {
-            "the ReLU between the two products is missing":
-                x * torch.sigmoid(z @ W_1.T @ W_2.T)[:, :, None, None],
+            "the ReLU between the two products is missing": (
+                x * torch.sigmoid(z @ W_1.T @ W_2.T)[:, :, None, None]
+            ),
             "the sigmoid is missing: gates should be between 0 and 1": x * e[:, :, None, None],
-            "the gates come from a softmax: each channel should have a sigmoid of its own":
-                x * e.softmax(dim=1)[:, :, None, None],
-            "there is a ReLU at the end too: the gates come from a sigmoid alone":
-                x * torch.sigmoid(torch.relu(e))[:, :, None, None],
-            "the gate has lost its axes: (B, C) met (Height, Width); append two of length 1":
-                x * s if s.shape == x.shape[2:] else x,
+            "the gates come from a softmax: each channel should have a sigmoid of its own": (
+                x * e.softmax(dim=1)[:, :, None, None]
+            ),
+            "there is a ReLU at the end too: the gates come from a sigmoid alone": (
+                x * torch.sigmoid(torch.relu(e))[:, :, None, None]
+            ),
+            "the gate has lost its axes: (B, C) met (Height, Width); append two of length 1": (
+                x * s if s.shape == x.shape[2:] else x
+            ),
             "you return the gates: they still have to multiply x": s[:, :, None, None],
             "you return the gates, as (B, C): they still have to multiply x": s,
-            "the squeeze adds up: it should be a mean":
-                _gated(x, x.sum(dim=(2, 3)), W_1, W_2),
-            "the squeeze takes the maximum: it should be the mean":
-                _gated(x, x.amax(dim=(2, 3)), W_1, W_2),
-            "the mean runs over the batch too: each picture has its own gates":
-                _gated(x, x.mean(dim=(0, 2, 3)).expand(3, 6), W_1, W_2),
-            "the gated picture is added to x: it should only be multiplied":
-                x + _gated(x, z, W_1, W_2),
+            "the squeeze adds up: it should be a mean": _gated(x, x.sum(dim=(2, 3)), W_1, W_2),
+            "the squeeze takes the maximum: it should be the mean": (
+                _gated(x, x.amax(dim=(2, 3)), W_1, W_2)
+            ),
+            "the mean runs over the batch too: each picture has its own gates": (
+                _gated(x, x.mean(dim=(0, 2, 3)).expand(3, 6), W_1, W_2)
+            ),
+            "the gated picture is added to x: it should only be multiplied": (
+                x + _gated(x, z, W_1, W_2)
+            ),
             "everything is multiplied by one number, the mean of all of x": x * x.mean(),
         },
-    )  # fmt: skip
+    )
     x = torch.randn(2, 6, 5, 4, generator=generator)
     want = _gated(x, x.mean(dim=(2, 3)), W_1, W_2)
     compare(excite(x, W_1, W_2), want, "the result for pictures of 5 by 4")
@@ -179,21 +187,27 @@ def _check_roughness(roughness: Callable[[Tensor], Any]) -> None:
     right = x[..., 1:] - x[..., :-1]
     below = x[:, :, 1:] - x[:, :, :-1]
     compare(
-        roughness(x), right.abs().mean(dim=(2, 3)), "the squeeze",
+        roughness(x),
+        right.abs().mean(dim=(2, 3)),
+        "the squeeze",
         {
-            "that is the standard deviation, which shuffling the pixels does not change":
-                x.std(dim=(2, 3)),
+            "that is the standard deviation, which shuffling the pixels does not change": (
+                x.std(dim=(2, 3))
+            ),
             "the absolute value is missing: ups and downs cancel": right.mean(dim=(2, 3)),
-            "the differences are squared: take their absolute value":
-                right.square().mean(dim=(2, 3)),
-            "these are the neighbours below: the right one differs by 1 in the last axis":
-                below.abs().mean(dim=(2, 3)),
+            "the differences are squared: take their absolute value": (
+                right.square().mean(dim=(2, 3))
+            ),
+            "these are the neighbours below: the right one differs by 1 in the last axis": (
+                below.abs().mean(dim=(2, 3))
+            ),
             "the differences are added up: take their mean": right.abs().sum(dim=(2, 3)),
-            "the last pixel of a row is compared with the first: only real neighbours count":
-                (x - x.roll(-1, dims=-1)).abs().mean(dim=(2, 3)),
-            "the mean runs over the channels too: each needs a number of its own":
-                right.abs().mean(dim=(1, 2, 3)),
-            "you return the differences: their mean over height and width is missing":
-                right.abs(),
+            "the last pixel of a row is compared with the first: only real neighbours count": (
+                (x - x.roll(-1, dims=-1)).abs().mean(dim=(2, 3))
+            ),
+            "the mean runs over the channels too: each needs a number of its own": (
+                right.abs().mean(dim=(1, 2, 3))
+            ),
+            "you return the differences: their mean over height and width is missing": right.abs(),
         },
-    )  # fmt: skip
+    )

@@ -112,16 +112,27 @@ def _check_merge(merge: Callable[[Partial, Partial], Any]) -> None:
             raise Mistake("an input has been changed: compute new tensors")
         (m1, l1, o1), (m2, l2, o2) = one, two
         m = torch.maximum(m1, m2)
-        want = (m, l1 * (m1 - m).exp() + l2 * (m2 - m).exp(),
-                o1 * (m1 - m).exp() + o2 * (m2 - m).exp())  # fmt: skip
+        want = (
+            m,
+            l1 * (m1 - m).exp() + l2 * (m2 - m).exp(),
+            o1 * (m1 - m).exp() + o2 * (m2 - m).exp(),
+        )
         up1, up2 = (m - m1).exp(), (m - m2).exp()
         compare(
-            got[0], want[0], "top",
-            {"top is the smaller of the two: take the larger": torch.minimum(m1, m2),
-             "the tops are added: the larger one counts": m1 + m2} if shift else None,
-        )  # fmt: skip
+            got[0],
+            want[0],
+            "top",
+            {
+                "top is the smaller of the two: take the larger": torch.minimum(m1, m2),
+                "the tops are added: the larger one counts": m1 + m2,
+            }
+            if shift
+            else None,
+        )
         compare(
-            got[1], want[1], "total",
+            got[1],
+            want[1],
+            "total",
             {
                 "the totals are added as they are: each refers to its own top, so bring both to "
                 "the new one by exp(old top − new top) first": l1 + l2,
@@ -129,20 +140,24 @@ def _check_merge(merge: Callable[[Partial, Partial], Any]) -> None:
                 "which is at most 1": l1 * up1 + l2 * up2,
                 "the larger total alone does not count both halves": torch.maximum(l1, l2),
             },
-        )  # fmt: skip
+        )
         mean = o1 / l1 + o2 / l2
         compare(
-            got[2], want[2], "out",
+            got[2],
+            want[2],
+            "out",
             {
                 "out is added as it is: it needs the same rescaling as total": o1 + o2,
-                "out is rescaled the wrong way: multiply by exp(old top − new top)":
-                    o1 * up1 + o2 * up2,
-                "out is divided already: keep the sum, and divide once at the end":
-                    want[2] / want[1],
+                "out is rescaled the wrong way: multiply by exp(old top − new top)": (
+                    o1 * up1 + o2 * up2
+                ),
+                "out is divided already: keep the sum, and divide once at the end": (
+                    want[2] / want[1]
+                ),
                 "each half is divided by its own total before it is added": mean,
                 "the mean of the two halves weighs them equally": mean / 2,
             },
-        )  # fmt: skip
+        )
 
 
 @exercise("cost.longest")
@@ -176,14 +191,16 @@ def _check_cache(cache: Callable[..., Any]) -> None:
         got = _number(cache(n, layers, heads, d, size), "the size")
         want = 2 * layers * n * heads * d * size
         _named(
-            got, want, f"n = {n}, {layers} layers",
+            got,
+            want,
+            f"n = {n}, {layers} layers",
             {
                 want / 2: "keys and values are two tensors",
                 want / layers: "each layer has keys and values of its own",
                 want / size: "that many numbers, but how many bytes?",
                 want / heads: "each head for keys and values has its own",
                 want * n: "the cache holds a key for each token, not for each pair",
-                want / d: "a key has `head_width` numbers",
+                want / d: "a key has `head_dim` numbers",
                 want / 2 * 3: "queries need not be kept: no later token looks at them",
             },
-        )  # fmt: skip
+        )

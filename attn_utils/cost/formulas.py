@@ -31,7 +31,7 @@ SOFTMAX_FLOPS = 5
 
 def attention_flops(
     num_queries: int,
-    width: int,
+    embed_dim: int,
     *,
     num_heads: int = 1,
     kv_heads: int | None = None,
@@ -49,7 +49,7 @@ def attention_flops(
 
     Args:
         num_queries: T.
-        width: D, of the input, of all queries of a token together, and of the output.
+        embed_dim: D, of the input, of all queries of a token together, and of the output.
         num_heads: H.
         kv_heads: heads of the keys and values, a divisor of H; fewer than H is grouped-query
             attention, 1 is multi-query attention. By default H.
@@ -60,33 +60,33 @@ def attention_flops(
     Returns:
         Operations by part, in the order of the list; their sum is the layer.
     """
-    H, kv, T, S = _sizes(num_queries, width, num_heads, kv_heads, num_keys, batch)
+    H, kv, T, S = _sizes(num_queries, embed_dim, num_heads, kv_heads, num_keys, batch)
     pairs = batch * _pairs(T, S, is_causal)
     return {
-        "projections": 2 * batch * (T * width**2 + 2 * S * width * (width // H * kv)),
-        "scores": 2 * pairs * width,
+        "projections": 2 * batch * (T * embed_dim**2 + 2 * S * embed_dim * (embed_dim // H * kv)),
+        "scores": 2 * pairs * embed_dim,
         "softmax": SOFTMAX_FLOPS * H * pairs,
-        "weighted sum": 2 * pairs * width,
-        "output": 2 * batch * T * width**2,
+        "weighted sum": 2 * pairs * embed_dim,
+        "output": 2 * batch * T * embed_dim**2,
     }
 
 
-def mlp_flops(num_tokens: int, width: int, *, ratio: int = 4, batch: int = 1) -> int:
+def mlp_flops(num_tokens: int, embed_dim: int, *, mlp_ratio: int = 4, batch: int = 1) -> int:
     """Count the operations of a two-layer perceptron on each token: ``4 r B n D²``.
 
     Args:
         num_tokens: n.
-        width: D; the hidden layer has r D units.
-        ratio: r.
+        embed_dim: D; the hidden layer has r D units.
+        mlp_ratio: r.
         batch: B.
     """
-    check_sizes(num_tokens=num_tokens, width=width, ratio=ratio, batch=batch)
-    return 2 * 2 * ratio * batch * num_tokens * width**2
+    check_sizes(num_tokens=num_tokens, embed_dim=embed_dim, mlp_ratio=mlp_ratio, batch=batch)
+    return 2 * 2 * mlp_ratio * batch * num_tokens * embed_dim**2
 
 
 def block_flops(
     num_tokens: int,
-    width: int,
+    embed_dim: int,
     *,
     num_heads: int = 1,
     kv_heads: int | None = None,
@@ -102,10 +102,10 @@ def block_flops(
 
     Args:
         num_tokens: n.
-        width: D.
+        embed_dim: D.
         num_heads: H.
         kv_heads: heads of the keys and values; by default H.
-        mlp_ratio: r, hidden units of the MLP by width.
+        mlp_ratio: r, hidden units of the MLP as a multiple of D.
         batch: B.
         is_causal: count only pairs s ≤ t.
 
@@ -113,14 +113,19 @@ def block_flops(
         The parts of :func:`attention_flops`, then "MLP".
     """
     parts = attention_flops(
-        num_tokens, width, num_heads=num_heads, kv_heads=kv_heads, batch=batch, is_causal=is_causal
+        num_tokens,
+        embed_dim,
+        num_heads=num_heads,
+        kv_heads=kv_heads,
+        batch=batch,
+        is_causal=is_causal,
     )
-    return parts | {"MLP": mlp_flops(num_tokens, width, ratio=mlp_ratio, batch=batch)}
+    return parts | {"MLP": mlp_flops(num_tokens, embed_dim, mlp_ratio=mlp_ratio, batch=batch)}
 
 
 def attention_bytes(
     num_queries: int,
-    width: int,
+    embed_dim: int,
     *,
     num_heads: int = 1,
     kv_heads: int | None = None,
@@ -145,7 +150,7 @@ def attention_bytes(
 
     Args:
         num_queries: T.
-        width: D.
+        embed_dim: D.
         num_heads: H.
         kv_heads: heads of the keys and values; by default H.
         num_keys: S; by default T.
@@ -156,25 +161,25 @@ def attention_bytes(
     Returns:
         Bytes by part, with the keys of :func:`attention_flops`.
     """
-    H, kv, T, S = _sizes(num_queries, width, num_heads, kv_heads, num_keys, batch)
+    H, kv, T, S = _sizes(num_queries, embed_dim, num_heads, kv_heads, num_keys, batch)
     check_sizes(itemsize=itemsize)
-    kv_width = width // H * kv
-    queries, keys = batch * T * width, batch * S * kv_width  # the values are as many as the keys
+    kv_dim = embed_dim // H * kv
+    queries, keys = batch * T * embed_dim, batch * S * kv_dim  # the values are as many as the keys
     matrix = 0 if fused else batch * H * T * S
-    source = batch * S * width  # what keys and values are projected from
+    source = batch * S * embed_dim  # what keys and values are projected from
     numbers = {
-        "projections": 2 * queries + width**2 + 2 * (source + keys + width * kv_width),
+        "projections": 2 * queries + embed_dim**2 + 2 * (source + keys + embed_dim * kv_dim),
         "scores": queries + keys + matrix,
         "softmax": 2 * matrix,
         "weighted sum": matrix + keys + queries,
-        "output": 2 * queries + width**2,
+        "output": 2 * queries + embed_dim**2,
     }
     return {part: itemsize * count for part, count in numbers.items()}
 
 
 def attention_peak_bytes(
     num_queries: int,
-    width: int,
+    embed_dim: int,
     *,
     num_heads: int = 1,
     kv_heads: int | None = None,
@@ -192,7 +197,7 @@ def attention_peak_bytes(
 
     Args:
         num_queries: T.
-        width: D.
+        embed_dim: D.
         num_heads: H.
         kv_heads: heads of the keys and values; by default H.
         num_keys: S; by default T.
@@ -200,9 +205,10 @@ def attention_peak_bytes(
         itemsize: bytes of a number.
         fused: the scores are never all there.
     """
-    H, kv, T, S = _sizes(num_queries, width, num_heads, kv_heads, num_keys, batch)
+    H, kv, T, S = _sizes(num_queries, embed_dim, num_heads, kv_heads, num_keys, batch)
     check_sizes(itemsize=itemsize)
-    queries, keys, matrix = batch * T * width, batch * S * (width // H * kv), batch * H * T * S
+    queries, keys = batch * T * embed_dim, batch * S * (embed_dim // H * kv)
+    matrix = batch * H * T * S
     between = queries + batch * H * T if fused else max(2 * matrix, matrix + queries)
     return itemsize * (queries + 2 * keys + between)
 
@@ -210,9 +216,9 @@ def attention_peak_bytes(
 def kv_cache_bytes(
     num_tokens: int,
     *,
-    num_layers: int,
+    depth: int,
     kv_heads: int,
-    head_width: int,
+    head_dim: int,
     batch: int = 1,
     itemsize: int = 2,
 ) -> int:
@@ -220,30 +226,38 @@ def kv_cache_bytes(
 
     Args:
         num_tokens: n, read and written so far.
-        num_layers: L.
+        depth: L.
         kv_heads: heads of the keys and values.
-        head_width: d.
+        head_dim: d.
         batch: B.
         itemsize: bytes of a number.
     """
     check_sizes(
-        num_tokens=num_tokens, num_layers=num_layers, kv_heads=kv_heads, head_width=head_width,
-        batch=batch, itemsize=itemsize,
-    )  # fmt: skip
-    return 2 * batch * num_layers * num_tokens * kv_heads * head_width * itemsize
+        num_tokens=num_tokens,
+        depth=depth,
+        kv_heads=kv_heads,
+        head_dim=head_dim,
+        batch=batch,
+        itemsize=itemsize,
+    )
+    return 2 * batch * depth * num_tokens * kv_heads * head_dim * itemsize
 
 
 def _sizes(
-    num_queries: int, width: int, heads: int, kv_heads: int | None, keys: int | None, batch: int
+    num_queries: int, embed_dim: int, heads: int, kv_heads: int | None, keys: int | None, batch: int
 ) -> tuple[int, int, int, int]:
     kv = heads if kv_heads is None else kv_heads
     num_keys = num_queries if keys is None else keys
     check_sizes(
-        num_queries=num_queries, width=width, num_heads=heads, kv_heads=kv, num_keys=num_keys,
+        num_queries=num_queries,
+        embed_dim=embed_dim,
+        num_heads=heads,
+        kv_heads=kv,
+        num_keys=num_keys,
         batch=batch,
-    )  # fmt: skip
-    if width % heads:
-        raise ValueError(f"width: expected a multiple of num_heads = {heads}, got {width}")
+    )
+    if embed_dim % heads:
+        raise ValueError(f"embed_dim: expected a multiple of num_heads = {heads}, got {embed_dim}")
     if heads % kv:
         raise ValueError(f"kv_heads: expected a divisor of num_heads = {heads}, got {kv}")
     return heads, kv, num_queries, num_keys

@@ -128,17 +128,25 @@ class CostCalculator(LiveWidget):
         """Bytes moved, by part; the MLP reads D, writes and reads 4 D, writes D for each token."""
         D, B, itemsize = int(self.width), int(self.batch), ITEMSIZE[self.precision]
         parts = attention_bytes(
-            n, D, num_heads=self.heads_in_use, batch=B, itemsize=itemsize,
+            n,
+            D,
+            num_heads=self.heads_in_use,
+            batch=B,
+            itemsize=itemsize,
             fused=self.kernel == "fused",
-        )  # fmt: skip
+        )
         return parts | {"MLP": itemsize * (10 * B * n * D + 8 * D * D)}
 
     def peak_of(self, n: int, kernel: str) -> int:
         """Bytes of q, k, v and the attention between them."""
         return attention_peak_bytes(
-            n, int(self.width), num_heads=self.heads_in_use, batch=int(self.batch),
-            itemsize=ITEMSIZE[self.precision], fused=kernel == "fused",
-        )  # fmt: skip
+            n,
+            int(self.width),
+            num_heads=self.heads_in_use,
+            batch=int(self.batch),
+            itemsize=ITEMSIZE[self.precision],
+            fused=kernel == "fused",
+        )
 
     def reference(self) -> dict[str, Tensor]:
         """Count everything by the formulas of :mod:`attn_utils.cost`."""

@@ -56,44 +56,59 @@ def _check_dial(dial: Callable[[Tensor, Tensor, float], Any]) -> None:
     if all(weights is None or weights is Ellipsis for weights in at.values()):
         raise Mistake("nothing is computed yet")
     compare(
-        at[0.0], torch.full((4,), 0.25), "dial(…, 0), which should be average pooling,",
+        at[0.0],
+        torch.full((4,), 0.25),
+        "dial(…, 0), which should be average pooling,",
         {
-            "at 0 the weights are 0, not equal: they have to sum to 1 (is the softmax missing?)":
-                torch.zeros(4),
+            "at 0 the weights are 0, not equal: they have to sum to 1 (is the softmax missing?)": (
+                torch.zeros(4)
+            ),
             "at 0 salience counts already: its gain should start at 0": _dial(salience, match, 1),
-            "at 0 both cues count in full: both gains should be 0 there, and t is not used":
-                cue_weights(salience, match, salience_gain=4, query_gain=4),
+            "at 0 both cues count in full: both gains should be 0 there, and t is not used": (
+                cue_weights(salience, match, salience_gain=4, query_gain=4)
+            ),
         },
-    )  # fmt: skip
+    )
     compare(
-        at[1.0], _dial(salience, match, 1), "dial(…, 1), which should be salience only,",
+        at[1.0],
+        _dial(salience, match, 1),
+        "dial(…, 1), which should be salience only,",
         {
-            "at 1 the query counts instead of the salience: the two are swapped":
-                cue_weights(salience, match, salience_gain=0, query_gain=4),
-            "at 1 both cues count: the query should come in only after 1":
-                cue_weights(salience, match, salience_gain=4, query_gain=4),
-            "at 1 the gain is 1: it should be 4 there":
-                cue_weights(salience, match, salience_gain=1, query_gain=0),
+            "at 1 the query counts instead of the salience: the two are swapped": (
+                cue_weights(salience, match, salience_gain=0, query_gain=4)
+            ),
+            "at 1 both cues count: the query should come in only after 1": (
+                cue_weights(salience, match, salience_gain=4, query_gain=4)
+            ),
+            "at 1 the gain is 1: it should be 4 there": (
+                cue_weights(salience, match, salience_gain=1, query_gain=0)
+            ),
             "at 1 you return scores or gains, not weights (is the softmax missing?)": 4 * salience,
         },
-    )  # fmt: skip
+    )
     compare(
-        at[2.0], _dial(salience, match, 2), "dial(…, 2), which should be query only,",
+        at[2.0],
+        _dial(salience, match, 2),
+        "dial(…, 2), which should be query only,",
         {
-            "at 2 the salience still counts in full: it should have faded out":
-                cue_weights(salience, match, salience_gain=4, query_gain=4),
-            "at 2 the salience gain has grown to 8: it should have faded out":
-                cue_weights(salience, match, salience_gain=8, query_gain=4),
-            "at 2 the query gain is 8: it should run from 0 at 1 to 4 at 2":
-                cue_weights(salience, match, salience_gain=0, query_gain=8),
+            "at 2 the salience still counts in full: it should have faded out": (
+                cue_weights(salience, match, salience_gain=4, query_gain=4)
+            ),
+            "at 2 the salience gain has grown to 8: it should have faded out": (
+                cue_weights(salience, match, salience_gain=8, query_gain=4)
+            ),
+            "at 2 the query gain is 8: it should run from 0 at 1 to 4 at 2": (
+                cue_weights(salience, match, salience_gain=0, query_gain=8)
+            ),
         },
-    )  # fmt: skip
+    )
     for t in (0.5, 1.5):
         jumps = {
-            f"at {t} the weights are still those of {stop:g}: move the gains in proportion to t":
+            f"at {t} the weights are still those of {stop:g}: move the gains in proportion to t": (
                 _dial(salience, match, stop)
+            )
             for stop in (t - 0.5, t + 0.5)
-        }  # fmt: skip
+        }
         compare(at[t], _dial(salience, match, t), f"dial(…, {t})", jumps)
 
 
@@ -108,20 +123,26 @@ def _check_lookup(lookup: Callable[[Tensor, Tensor, Tensor], Any]) -> None:
     scores = queries @ keys.T
     hard = values[scores.argmax(dim=1)]
     compare(
-        lookup(queries, keys, values), fuzzy_lookup(queries, keys, values), "the blend",
+        lookup(queries, keys, values),
+        fuzzy_lookup(queries, keys, values),
+        "the blend",
         {
-            "the softmax runs over the queries: each query's weights (a row) must sum to 1":
-                scores.softmax(dim=0) @ values,
-            "queries and keys are swapped: row i should answer query i":
-                scores.T.softmax(dim=1) @ values,
+            "the softmax runs over the queries: each query's weights (a row) must sum to 1": (
+                scores.softmax(dim=0) @ values
+            ),
+            "queries and keys are swapped: row i should answer query i": (
+                scores.T.softmax(dim=1) @ values
+            ),
             "there is no softmax: the scores themselves weigh the values": scores @ values,
             "you return the value of the best key alone: the lookup should blend": hard,
-            "you return the weights: they still have to be applied to the values":
-                scores.softmax(dim=1),
-            "every query gets the plain mean: the scores are not used":
-                values.mean(dim=0).expand(4, 2),
+            "you return the weights: they still have to be applied to the values": (
+                scores.softmax(dim=1)
+            ),
+            "every query gets the plain mean: the scores are not used": (
+                values.mean(dim=0).expand(4, 2)
+            ),
         },
-    )  # fmt: skip
+    )
     queries, keys, values = queries[:2], keys[:3], values[:3]
     compare(lookup(queries, keys, values), fuzzy_lookup(queries, keys, values), "2 queries, 3 keys")
 
@@ -134,15 +155,19 @@ def _check_break_even(break_even: Callable[[Tensor, Tensor, float, int, int], An
     for gain, a, b in ((3.0, 1, 2), (2.0, 1, 0)):
         distance, reach = salience[a] - salience[b], match[b] - match[a]
         compare(
-            break_even(salience, match, gain, a, b), gain * distance / reach, "the query gain",
+            break_even(salience, match, gain, a, b),
+            gain * distance / reach,
+            "the query gain",
             {
-                "the ratio is upside down: a better match needs a smaller gain":
-                    gain * reach / distance,
-                "the sign is wrong: solve g_s·s_a + g_q·m_a = g_s·s_b + g_q·m_b for g_q":
-                    -gain * distance / reach,
-                "the salience gain is missing: twice the gain, twice the effort":
-                    distance / reach,
-                "the lead in salience alone is not enough: divide by the lead in match":
-                    gain * distance,
+                "the ratio is upside down: a better match needs a smaller gain": (
+                    gain * reach / distance
+                ),
+                "the sign is wrong: solve g_s·s_a + g_q·m_a = g_s·s_b + g_q·m_b for g_q": (
+                    -gain * distance / reach
+                ),
+                "the salience gain is missing: twice the gain, twice the effort": distance / reach,
+                "the lead in salience alone is not enough: divide by the lead in match": (
+                    gain * distance
+                ),
             },
-        )  # fmt: skip
+        )

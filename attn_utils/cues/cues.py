@@ -192,9 +192,14 @@ def _rgb_to_lab(rgb: Tensor) -> Tensor:
     """CIELAB (3, H, W) of sRGB (3, H, W) under the D65 white point, by the CIE's formulas."""
     linear = torch.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
     to_xyz = torch.tensor(
-        [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169],
-         [0.019334, 0.119193, 0.950227]], dtype=rgb.dtype, device=rgb.device,
-    )  # fmt: skip
+        [
+            [0.412453, 0.357580, 0.180423],
+            [0.212671, 0.715160, 0.072169],
+            [0.019334, 0.119193, 0.950227],
+        ],
+        dtype=rgb.dtype,
+        device=rgb.device,
+    )
     white = to_xyz.sum(dim=1).view(3, 1, 1)
     xyz = torch.einsum("ij,jhw->ihw", to_xyz, linear) / white
     f = torch.where(xyz > 0.008856, xyz.clamp_min(1e-9) ** (1 / 3), 7.787 * xyz + 16 / 116)
@@ -241,9 +246,11 @@ def _conspicuity(channel: Tensor) -> Tensor:
     for centre in (2, 3, 4):
         for surround in (centre + 3, centre + 4):
             coarse = F.interpolate(
-                pyramid[surround][None, None], size=pyramid[centre].shape, mode="bilinear",
+                pyramid[surround][None, None],
+                size=pyramid[centre].shape,
+                mode="bilinear",
                 align_corners=False,
-            )  # fmt: skip
+            )
             difference = (pyramid[centre] - coarse[0, 0]).abs()
             total += _promote(F.adaptive_avg_pool2d(difference[None], (height, width))[0])
     return _promote(total)

@@ -22,21 +22,26 @@ def _check_shift(shift: Callable[[Tensor, int], Any]) -> None:
     start = torch.full((2, 1), 11)
     want = torch.cat([start, targets[:, :-1]], dim=1)
     compare(
-        got, want, "what the decoder reads",
+        got,
+        want,
+        "what the decoder reads",
         {
-            "nothing is shifted: each step would read the very token that it should write":
-                targets,
-            "shifted to the left: step t should read the token before it, not the one after it":
-                torch.cat([targets[:, 1:], start], dim=1),
-            "one token too many: the last target is never read, since nothing follows it":
-                torch.cat([start, targets], dim=1),
-            "the last token came round to the front (roll): the first step reads `start`":
-                targets.roll(1, dims=1),
-            "the rows are shifted, not the tokens in each row: the axis is 1":
-                torch.cat([torch.full((1, 4), 11), targets[:-1]]),
+            "nothing is shifted: each step would read the very token that it should write": targets,
+            "shifted to the left: step t should read the token before it, not the one after it": (
+                torch.cat([targets[:, 1:], start], dim=1)
+            ),
+            "one token too many: the last target is never read, since nothing follows it": (
+                torch.cat([start, targets], dim=1)
+            ),
+            "the last token came round to the front (roll): the first step reads `start`": (
+                targets.roll(1, dims=1)
+            ),
+            "the rows are shifted, not the tokens in each row: the axis is 1": (
+                torch.cat([torch.full((1, 4), 11), targets[:-1]])
+            ),
             "the start token is missing: the first step has to read something": targets[:, :-1],
         },
-    )  # fmt: skip
+    )
 
 
 @exercise("decoder.exact_match")
@@ -50,20 +55,26 @@ def _check_exact_match(exact_match: Callable[[Tensor, Tensor], Any]) -> None:
     targets, written = (torch.cat([x, x[2:3]]) for x in (targets, written))
     right = written == targets
     compare(
-        exact_match(written, targets), torch.tensor(0.2), "the share",
+        exact_match(written, targets),
+        torch.tensor(0.2),
+        "the share",
         {
-            "that is the share of right characters: a date counts only if all of them are right":
-                right.double().mean(),
-            "a sequence counts as soon as one character is right: `all`, not `any`":
-                right.any(dim=1).double().mean(),
+            "that is the share of right characters: a date counts only if all of them are right": (
+                right.double().mean()
+            ),
+            "a sequence counts as soon as one character is right: `all`, not `any`": (
+                right.any(dim=1).double().mean()
+            ),
             "that is the share of wrong sequences": 1 - right.all(dim=1).double().mean(),
-            "that is the number of right sequences: divide by how many there are":
-                right.all(dim=1).sum(),
-            "`all` runs over everything, or over the wrong axis: not over each row":
-                right.all().double(),
+            "that is the number of right sequences: divide by how many there are": (
+                right.all(dim=1).sum()
+            ),
+            "`all` runs over everything, or over the wrong axis: not over each row": (
+                right.all().double()
+            ),
         },
         tolerance=1e-6,
-    )  # fmt: skip
+    )
     same = exact_match(targets, targets)
     compare(same, torch.tensor(1.0), "the share when everything is right")
 
@@ -90,24 +101,28 @@ def _check_attend(attend: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tens
     no_tanh = ((state @ W_q)[:, None] + outputs @ W_k) @ w_v
     got = attend(state, outputs, lens, W_q, W_k, w_v)
     compare(
-        got, answer(weights), "the context",
+        got,
+        answer(weights),
+        "the context",
         {
             "the padding is not masked: lens is not used": answer(scores.softmax(dim=-1)),
-            "the padding is set to 0 after the softmax: it still stands in the denominator":
-                answer(scores.softmax(dim=-1) * valid),
-            "scores of the padding are set to 0, but e⁰ is 1: set them to −∞":
-                answer(scores.masked_fill(~valid, 0).softmax(dim=-1)),
-            "the mask is turned round: only the padding is attended to":
-                answer(scores.masked_fill(valid, -1e9).softmax(dim=-1)),
-            "the softmax runs over the batch: its axis is the last, the source": answer(columns),
-            "the tanh is missing": answer(
-                no_tanh.masked_fill(~valid, -torch.inf).softmax(dim=-1)
+            "the padding is set to 0 after the softmax: it still stands in the denominator": (
+                answer(scores.softmax(dim=-1) * valid)
             ),
+            "scores of the padding are set to 0, but e⁰ is 1: set them to −∞": (
+                answer(scores.masked_fill(~valid, 0).softmax(dim=-1))
+            ),
+            "the mask is turned round: only the padding is attended to": (
+                answer(scores.masked_fill(valid, -1e9).softmax(dim=-1))
+            ),
+            "the softmax runs over the batch: its axis is the last, the source": answer(columns),
+            "the tanh is missing": answer(no_tanh.masked_fill(~valid, -torch.inf).softmax(dim=-1)),
             "you return the weights: they still have to be applied to the outputs": weights,
-            "the plain mean of the valid outputs: the state has no say":
-                answer(valid / lens[:, None]),
+            "the plain mean of the valid outputs: the state has no say": (
+                answer(valid / lens[:, None])
+            ),
         },
-    )  # fmt: skip
+    )
 
 
 @exercise("decoder.greedy")
@@ -133,19 +148,26 @@ def _check_greedy(greedy: Callable[[Callable[..., Any], int, Any, int], Any]) ->
         got = torch.tensor([int(token) for token in got])
     want = torch.tensor(run(""))
     compare(
-        got, want, "what is written",
+        got,
+        want,
+        "what is written",
         {
-            "every step reads the start token: feed back what has been written":
-                torch.tensor(run("start")),
-            "every step begins from the first state: pass the new state on":
-                torch.tensor(run("state")),
-            "every step is the first one: read what has been written, and pass the state on":
-                torch.tensor(run("both")),
+            "every step reads the start token: feed back what has been written": (
+                torch.tensor(run("start"))
+            ),
+            "every step begins from the first state: pass the new state on": (
+                torch.tensor(run("state"))
+            ),
+            "every step is the first one: read what has been written, and pass the state on": (
+                torch.tensor(run("both"))
+            ),
             "the least likely token is taken: argmax, not argmin": torch.tensor(run("least")),
-            "the start token is part of the result: it is read, never written":
-                torch.tensor([5, *run("")]),
-            "the start token is part of the result, and the last token is missing":
-                torch.tensor([5, *run("")[:-1]]),
+            "the start token is part of the result: it is read, never written": (
+                torch.tensor([5, *run("")])
+            ),
+            "the start token is part of the result, and the last token is missing": (
+                torch.tensor([5, *run("")[:-1]])
+            ),
             "one step too few": want[:-1],
         },
-    )  # fmt: skip
+    )

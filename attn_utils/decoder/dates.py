@@ -23,15 +23,42 @@ TARGET_CHARACTERS = "0123456789-"  # tokens from 0
 FIRST, LAST = datetime.date(1970, 1, 1), datetime.date(2069, 12, 31)
 
 _MONTHS = [
-    "january", "february", "march", "april", "may", "june",
-    "july", "august", "september", "october", "november", "december",
-]  # fmt: skip
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 _DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 _ORDINALS = [
-    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
-    "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth",
-    "eighteenth", "nineteenth", "twentieth",
-]  # fmt: skip
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+    "fifteenth",
+    "sixteenth",
+    "seventeenth",
+    "eighteenth",
+    "nineteenth",
+    "twentieth",
+]
 _ORDINALS += [f"twenty-{_ORDINALS[i]}" for i in range(9)] + ["thirtieth", "thirty-first"]
 
 
@@ -55,13 +82,22 @@ def written_forms(date: datetime.date) -> list[str]:
     month, day, ordinal = _MONTHS[m - 1], _DAYS[date.weekday()], _ORDINALS[d - 1]
     dth = f"{d}{ordinal[-2:]}"  # third: 3rd
     return [
-        f"{d} {month} {y}", f"{d} {month[:3]} {y}", f"{month[:3]} {d}, {yy}",
-        f"{month} {d}, {y}", f"{month} {d} {y}", f"{dth} {month} {y}",
-        f"the {dth} of {month}, {y}", f"{d:02d}.{m:02d}.{y}", f"{d}.{m}.{yy}",
-        f"{y}/{m}/{d}", f"{d}-{month[:3]}-{y}", f"{day}, {d} {month} {y}",
-        f"{day[:3]} {d} {month[:3]} {yy}", f"the {ordinal} of {month}, {y}",
+        f"{d} {month} {y}",
+        f"{d} {month[:3]} {y}",
+        f"{month[:3]} {d}, {yy}",
+        f"{month} {d}, {y}",
+        f"{month} {d} {y}",
+        f"{dth} {month} {y}",
+        f"the {dth} of {month}, {y}",
+        f"{d:02d}.{m:02d}.{y}",
+        f"{d}.{m}.{yy}",
+        f"{y}/{m}/{d}",
+        f"{d}-{month[:3]}-{y}",
+        f"{day}, {d} {month} {y}",
+        f"{day[:3]} {d} {month[:3]} {yy}",
+        f"the {ordinal} of {month}, {y}",
         f"{day}, the {ordinal} of {month}, in the year {y}",
-    ]  # fmt: skip
+    ]
 
 
 def source_tokens(texts: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -105,9 +105,11 @@ class FixedVectorDecoder(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(
-            vocab_size=vocab_size, embed_size=embed_size, num_hiddens=num_hiddens,
+            vocab_size=vocab_size,
+            embed_size=embed_size,
+            num_hiddens=num_hiddens,
             memory_size=memory_size,
-        )  # fmt: skip
+        )
         self.start = vocab_size
         self.embedding = nn.Embedding(vocab_size + 1, embed_size)
         self.first_state = nn.Linear(memory_size, num_hiddens)

@@ -30,9 +30,13 @@ STEPS = 10  # of a date such as 2019-03-03
 MOST = 80  # characters of a text
 MOST_NUMBERS = 150_000  # 300 KB in half precision: what one page may hold
 EXAMPLES = (
-    "3 March 2019", "mar 3, 19", "the 3rd of March, 2019", "03.03.2019",
-    "Sunday, the third of March, in the year 2019", "tue 29 feb 00",
-)  # fmt: skip
+    "3 March 2019",
+    "mar 3, 19",
+    "the 3rd of March, 2019",
+    "03.03.2019",
+    "Sunday, the third of March, in the year 2019",
+    "tue 29 feb 00",
+)
 
 
 def readable(text: str) -> str:
@@ -182,8 +186,10 @@ class AlignmentExplorer(LiveWidget):
             _floats=torch.cat([x.flatten() for _, x in states]).numpy(),
             _shapes=[[name, *x.shape] for name, x in states],
             _characters=[SOURCE_CHARACTERS, TARGET_CHARACTERS],
-            _examples=list(EXAMPLES), _own_model=own, **controls,
-        )  # fmt: skip
+            _examples=list(EXAMPLES),
+            _own_model=own,
+            **controls,
+        )
 
     @traitlets.validate("step")
     def _whole(self, proposal: traitlets.Bunch) -> float:

@@ -95,30 +95,39 @@ def _check_effective(effective: Callable[[Tensor], Any]) -> None:
         if isinstance(got, Tensor) and got.isnan().any():
             raise Mistake("there is NaN in it: 0 · log 0 has to count as 0")
         _compare(
-            got, row.exp(), "the effective number of tokens" + " with weights of 0" * zeros,
+            got,
+            row.exp(),
+            "the effective number of tokens" + " with weights of 0" * zeros,
             {
-                "that is the entropy in bits; the number of tokens is 2 to its power":
-                    row / math.log(2),
+                "that is the entropy in bits; the number of tokens is 2 to its power": (
+                    row / math.log(2)
+                ),
                 "that is the entropy; the number of tokens is e to its power (or, of bits, 2)": row,
                 "natural logarithms go with exp, not with 2 ** …": 2**row,
                 "logarithms to base 2 go with 2 ** …, not with exp": (row / math.log(2)).exp(),
                 "the sign of the entropy is wrong: the result is below 1": (-row).exp(),
-                "you average over all rows: the class token's row is the first one":
-                    nats.mean(-1).exp(),
-                "you average over all rows: only the class token's row, the first one, counts":
-                    nats.exp().mean(-1),
-                "that is every row's number; only the class token's row, the first, is asked for":
-                    nats.exp(),
+                "you average over all rows: the class token's row is the first one": (
+                    nats.mean(-1).exp()
+                ),
+                "you average over all rows: only the class token's row, the first one, counts": (
+                    nats.exp().mean(-1)
+                ),
+                "that is every row's number; only the class token's row, the first, is asked for": (
+                    nats.exp()
+                ),
                 "that is every row's entropy in bits; asked for is 2 to its power, for the class "
                 "token's row": nats / math.log(2),
-                "that is column 0: how the tokens look at the class token; its own look is row 0":
-                    _entropy(weights[:, :, :, 0]).exp(),
-                "the class token's weight on itself is left out: it is a token too":
-                    _entropy(weights[:, :, 0, 1:]).exp(),
-                "the heads are averaged first, which blurs them: one number for each head":
-                    _entropy(weights.mean(1)[:, 0]).exp()[:, None].expand_as(row),
+                "that is column 0: how the tokens look at the class token; its own look is row 0": (
+                    _entropy(weights[:, :, :, 0]).exp()
+                ),
+                "the class token's weight on itself is left out: it is a token too": (
+                    _entropy(weights[:, :, 0, 1:]).exp()
+                ),
+                "the heads are averaged first, which blurs them: one number for each head": (
+                    _entropy(weights.mean(1)[:, 0]).exp()[:, None].expand_as(row)
+                ),
             },
-        )  # fmt: skip
+        )
 
 
 def _product(layers: list[Tensor], latest_left: bool = True) -> Tensor:
@@ -140,34 +149,44 @@ def _check_rollout(rollout: Callable[[list[Tensor], float], Any]) -> None:
         heads = [(1 - residual) * w + residual * identity for w in weights]
         got = rollout([w.clone() for w in weights], residual)
         _compare(
-            got, _product(mixed), f"the rollout with residual = {residual}",
+            got,
+            _product(mixed),
+            f"the rollout with residual = {residual}",
             {
-                "the layers are in the wrong order: the later one stands on the left":
-                    _product(mixed, latest_left=False),
-                "the shares are exchanged: r belongs to the identity, 1 - r to attention":
-                    _product(swapped),
+                "the layers are in the wrong order: the later one stands on the left": (
+                    _product(mixed, latest_left=False)
+                ),
+                "the shares are exchanged: r belongs to the identity, 1 - r to attention": (
+                    _product(swapped)
+                ),
                 "the identity is missing: that is the plain product of the layers": _product(means),
-                "residual is not used: half and half whatever it is":
-                    _product([(A + identity) / 2 for A in means]),
-                "the identity is added to the whole attention, which should count (1 - r) only":
-                    _product([A + residual * identity for A in means]),
+                "residual is not used: half and half whatever it is": (
+                    _product([(A + identity) / 2 for A in means])
+                ),
+                "the identity is added to the whole attention, which should count (1 - r) only": (
+                    _product([A + residual * identity for A in means])
+                ),
                 "that is the last layer only": means[-1],
                 "that is the last layer only, with its residual share": mixed[-1],
                 "that is the first layer only": mixed[0],
-                "the layers are averaged: they follow each other, so multiply":
-                    torch.stack(mixed).mean(0),
-                "the heads are summed instead of averaged":
-                    _product([(1 - residual) * w.sum(1) + residual * identity for w in weights]),
-                "the heads are fused by their maximum instead of their mean":
-                    _product([(1 - residual) * w.amax(1) + residual * identity for w in weights]),
+                "the layers are averaged: they follow each other, so multiply": (
+                    torch.stack(mixed).mean(0)
+                ),
+                "the heads are summed instead of averaged": (
+                    _product([(1 - residual) * w.sum(1) + residual * identity for w in weights])
+                ),
+                "the heads are fused by their maximum instead of their mean": (
+                    _product([(1 - residual) * w.amax(1) + residual * identity for w in weights])
+                ),
                 "the heads are multiplied separately and averaged at the end: fuse them in each "
                 "layer": _product(heads).mean(1),
-                "the columns are normalised: divide rows, or nothing, since they sum to 1":
-                    _product([M / M.sum(-2, keepdim=True) for M in mixed]),
+                "the columns are normalised: divide rows, or nothing, since they sum to 1": (
+                    _product([M / M.sum(-2, keepdim=True) for M in mixed])
+                ),
                 "it is transposed: row i tells what output token i is made of": _product(mixed).mT,
                 "that is the class token's row; all rows are asked for": _product(mixed)[:, 0],
             },
-        )  # fmt: skip
+        )
 
 
 def _spread(grid: Tensor) -> Tensor:
@@ -191,23 +210,26 @@ def _check_keep(keep: Callable[[Tensor, Tensor, int, Tensor], Any]) -> None:
 
         tiled = (rank < count).view(-1, 1, 4, 4).repeat(1, 1, 2, 2)
         _compare(
-            keep(x.clone(), ranking.clone(), count, fill.clone()), mixed(rank < count),
+            keep(x.clone(), ranking.clone(), count, fill.clone()),
+            mixed(rank < count),
             f"the images with {count} patches kept",
             {
-                "that is deletion: the highest patches should stay, the others go":
-                    mixed(rank >= count),
+                "that is deletion: the highest patches should stay, the others go": (
+                    mixed(rank >= count)
+                ),
                 "the lowest patches are kept: sort in descending order": mixed(rank >= 16 - count),
                 "argsort once says which patch has a rank; you need which rank a patch has, "
                 "the argsort of that": mixed(order < count),
-                "one patch too many: ranks count from 0, so `rank < count`":
-                    mixed(rank <= count),
+                "one patch too many: ranks count from 0, so `rank < count`": mixed(rank <= count),
                 "the others should come from fill, not be 0": mixed(rank < count, fill * 0),
                 "the mask is tiled: each patch should cover 2 × 2 pixels side by side "
                 "(repeat_interleave, not repeat)": torch.where(tiled, x, fill),
-                "rows and columns of the grid are exchanged":
-                    mixed((rank < count).view(-1, 4, 4).mT.reshape(-1, 16)),
-                "every image gets the first one's patches: rank each image by itself":
-                    mixed((rank < count)[:1].expand(3, 16)),
+                "rows and columns of the grid are exchanged": (
+                    mixed((rank < count).view(-1, 4, 4).mT.reshape(-1, 16))
+                ),
+                "every image gets the first one's patches: rank each image by itself": (
+                    mixed((rank < count)[:1].expand(3, 16))
+                ),
                 "nothing is replaced": x,
             },
-        )  # fmt: skip
+        )

@@ -53,9 +53,13 @@ def main() -> None:
             module.reset_parameters()  # PyTorch's scale, 1/√inputs: 0.01 suits wider models
     nn.init.normal_(model.pos_embed, std=0.3)
     fit(
-        model, (images[train], labels[train]), (images[valid], labels[valid]),
-        epochs=50, augment=wobble, seed=13,
-    )  # fmt: skip
+        model,
+        (images[train], labels[train]),
+        (images[valid], labels[valid]),
+        epochs=50,
+        augment=wobble,
+        seed=13,
+    )
 
     model.half().float()  # what is stored is what is tested
     print(f"test accuracy {accuracy(model, images[test], labels[test]):.3f}")
@@ -71,9 +75,12 @@ def main() -> None:
     shown = test[torch.tensor(chosen)]
     arrays = {name: x.numpy().astype(np.float16) for name, x in model.state_dict().items()}
     np.savez_compressed(
-        TARGET, **arrays, num_heads=np.int64(HEADS), labels=labels[shown].numpy().astype(np.uint8),
+        TARGET,
+        **arrays,
+        num_heads=np.int64(HEADS),
+        labels=labels[shown].numpy().astype(np.uint8),
         images=(16 * images[shown]).numpy().astype(np.uint8),
-    )  # fmt: skip
+    )
     print(f"{TARGET.name}: {TARGET.stat().st_size / 1000:.0f} KB")
 
 

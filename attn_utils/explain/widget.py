@@ -89,9 +89,11 @@ def bitmap_of(counts: npt.ArrayLike) -> Bitmap:
     """
     wanted = np.asarray(counts).astype(int)
     smooth = F.interpolate(
-        torch.from_numpy(wanted[None, None].astype(np.float64)), scale_factor=DOTS,
-        mode="bicubic", align_corners=False,
-    )[0, 0].numpy()  # fmt: skip
+        torch.from_numpy(wanted[None, None].astype(np.float64)),
+        scale_factor=DOTS,
+        mode="bicubic",
+        align_corners=False,
+    )[0, 0].numpy()
     blocks = smooth.reshape(SIZE, DOTS, SIZE, DOTS).transpose(0, 2, 1, 3).reshape(SIZE, SIZE, -1)
     rank = (-blocks).argsort(axis=-1, kind="stable").argsort(axis=-1)  # 0 = darkest of its block
     inked = (rank < wanted[..., None]).reshape(SIZE, SIZE, DOTS, DOTS)
@@ -145,10 +147,15 @@ def ready_made() -> tuple[VisionTransformer, tuple[Tensor, Tensor]]:
     heads = int(arrays.pop("num_heads"))
     width, _, patch, _ = arrays["patch_embed.proj.weight"].shape
     model = VisionTransformer(
-        SIZE, patch, 1, len(arrays["head.bias"]), embed_dim=width, num_heads=heads,
+        SIZE,
+        patch,
+        1,
+        len(arrays["head.bias"]),
+        embed_dim=width,
+        num_heads=heads,
         depth=sum(name.endswith("norm1.weight") for name in arrays),
         mlp_ratio=len(arrays["blocks.0.mlp.fc1.bias"]) / width,
-    )  # fmt: skip
+    )
     model.load_state_dict({name: array.float() for name, array in arrays.items()})
     return model.eval(), (images, labels)
 
@@ -273,17 +280,21 @@ class DigitReader(LiveWidget):
         grid, depth = model.patch_embed.grid_size, len(model.blocks)
         heads = int(next(iter(self._model.blocks)).attn.num_heads)  # type: ignore[arg-type,union-attr]
         self._own_bounds = {
-            "layer": (0, depth), "head": (0, heads), "query": (0, grid[0] * grid[1]),
-        }  # fmt: skip
+            "layer": (0, depth),
+            "head": (0, heads),
+            "query": (0, grid[0] * grid[1]),
+        }
         self._first = kept[0][0]
         if "drawing" not in controls:
             controls = {"fit": False, **controls}  # an example: it fits already
         super().__init__(
             _floats=torch.cat([x.flatten() for x in state.values()]).float().numpy(),
             _shapes=[[name, *x.shape] for name, x in state.items()],
-            _sizes=[*grid, heads], _examples=kept, _own_model=own,
+            _sizes=[*grid, heads],
+            _examples=kept,
+            _own_model=own,
             **{"drawing": self._first, **controls},
-        )  # fmt: skip
+        )
 
     @traitlets.validate("layer", "head", "query")
     def _whole(self, proposal: traitlets.Bunch) -> float:

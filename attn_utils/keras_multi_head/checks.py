@@ -81,23 +81,29 @@ def _check_project(project: Callable[[Tensor, Tensor, Tensor], Any]) -> None:
         without = torch.einsum("abc,cde->abde", x, kernel)
         turned = (x @ kernel.reshape(H * K, D).T).reshape(B, n, H, K)
         compare(
-            project(x, kernel, bias), without + bias, "the projection",
+            project(x, kernel, bias),
+            without + bias,
+            "the projection",
             {
                 "the bias is missing": without,
-                "the width comes before the heads: the result should be (B, n, H, K)":
-                    (without + bias).transpose(2, 3),
-                "the heads come before the positions: the result should be (B, n, H, K)":
-                    (without + bias).transpose(1, 2),
-                "heads and width are still one axis: give the columns their two names back":
-                    (without + bias).flatten(2),
+                "the width comes before the heads: the result should be (B, n, H, K)": (
+                    (without + bias).transpose(2, 3)
+                ),
+                "the heads come before the positions: the result should be (B, n, H, K)": (
+                    (without + bias).transpose(1, 2)
+                ),
+                "heads and width are still one axis: give the columns their two names back": (
+                    (without + bias).flatten(2)
+                ),
                 "heads and width are still one axis, and the bias is missing": without.flatten(2),
                 "the kernel was reshaped to (H·K, D) and transposed, which mixes its entries: "
                 "its first axis is the input already": turned + bias,
-                "the columns got their names in the wrong order: head first, then width":
-                    without.reshape(B, n, K, H).transpose(2, 3) + bias,
+                "the columns got their names in the wrong order: head first, then width": (
+                    without.reshape(B, n, K, H).transpose(2, 3) + bias
+                ),
                 "the heads are added up: their axis has to stay": (without + bias).sum(dim=2),
             },
-        )  # fmt: skip
+        )
 
 
 def _scores(q: Tensor, k: Tensor, width: float | None = None) -> Tensor:
@@ -116,35 +122,47 @@ def _check_scores(scores: Callable[[Tensor, Tensor], Any]) -> None:
         k = torch.randn(B, S, H, K, generator=generator)
         s = _scores(q, k)
         compare(
-            scores(q, k), s.softmax(dim=-1), "the weights",
+            scores(q, k),
+            s.softmax(dim=-1),
+            "the weights",
             {
                 "the softmax is missing": s,
                 "softmax and scale are missing": _scores(q, k, 1),
                 "the scale 1/√K is missing": _scores(q, k, 1).softmax(dim=-1),
-                "the scale is 1/√(H·K), but each head is only K wide":
-                    _scores(q, k, H * K).softmax(dim=-1),
-                "the scores are divided by K: divide by its root":
-                    _scores(q, k, K * K).softmax(dim=-1),
-                "the softmax runs over the queries: each query's weights must sum to 1":
-                    s.softmax(dim=-2),
-                "the softmax runs over the heads: its axis is the last one, the keys":
-                    s.softmax(dim=1),
-                "rows are keys and columns queries: the result should be (B, H, T, S)":
-                    s.softmax(dim=-1).transpose(-2, -1),
-                "rows are keys and columns queries: the letters on the right are exchanged":
-                    s.transpose(-2, -1).softmax(dim=-1),
-                "the heads are summed over: their letter is missing on the right":
-                    _scores(q, k).sum(dim=1).softmax(dim=-1),
-                "the heads come last: the result should be (B, H, T, S)":
-                    s.softmax(dim=-1).permute(0, 2, 3, 1),
-                "the heads stand behind the queries: the result should be (B, H, T, S)":
-                    s.softmax(dim=-1).transpose(1, 2),
+                "the scale is 1/√(H·K), but each head is only K wide": (
+                    _scores(q, k, H * K).softmax(dim=-1)
+                ),
+                "the scores are divided by K: divide by its root": (
+                    _scores(q, k, K * K).softmax(dim=-1)
+                ),
+                "the softmax runs over the queries: each query's weights must sum to 1": (
+                    s.softmax(dim=-2)
+                ),
+                "the softmax runs over the heads: its axis is the last one, the keys": (
+                    s.softmax(dim=1)
+                ),
+                "rows are keys and columns queries: the result should be (B, H, T, S)": (
+                    s.softmax(dim=-1).transpose(-2, -1)
+                ),
+                "rows are keys and columns queries: the letters on the right are exchanged": (
+                    s.transpose(-2, -1).softmax(dim=-1)
+                ),
+                "the heads are summed over: their letter is missing on the right": (
+                    _scores(q, k).sum(dim=1).softmax(dim=-1)
+                ),
+                "the heads come last: the result should be (B, H, T, S)": (
+                    s.softmax(dim=-1).permute(0, 2, 3, 1)
+                ),
+                "the heads stand behind the queries: the result should be (B, H, T, S)": (
+                    s.softmax(dim=-1).transpose(1, 2)
+                ),
             },
-        )  # fmt: skip
+        )
 
 
-_NAMES = [f"{part} {kind}" for part in ("query", "key", "value", "output")
-          for kind in ("kernel", "bias")]  # fmt: skip
+_NAMES = [
+    f"{part} {kind}" for part in ("query", "key", "value", "output") for kind in ("kernel", "bias")
+]
 
 
 @exercise("keras_multi_head.layout")
@@ -167,40 +185,47 @@ def _check_layout(convert: Callable[[Tensor, Tensor, Tensor, Tensor, int], Any])
                 "value and output"
             )
         right = [
-            t for W, b in zip(Wqkv.chunk(3), bqkv.chunk(3), strict=True)
+            t
+            for W, b in zip(Wqkv.chunk(3), bqkv.chunk(3), strict=True)
             for t in (W.T.reshape(D, H, K), b.reshape(H, K))
-        ] + [Wo.T.reshape(H, K, D), bo]  # fmt: skip
+        ] + [Wo.T.reshape(H, K, D), bo]
         _name_order(got, right)
         for i, (name, want) in enumerate(zip(_NAMES, right, strict=True)):
             mistakes: dict[str, Tensor] = {}
             if name == "output kernel":
                 mistakes = {
-                    f"{name}: it is not transposed, nn.Linear stores (outputs, inputs)":
-                        Wo.reshape(H, K, D),
-                    f"{name}: its last axis should be the output, (H, V, O)":
-                        Wo.reshape(D, H, K),
-                    f"{name}: its first two axes should be the heads and the width, (H, V, O)":
-                        Wo.T.reshape(D, H, K),
-                    f"{name}: the width comes before the heads; a head is a block of rows":
-                        Wo.T.reshape(K, H, D),
+                    f"{name}: it is not transposed, nn.Linear stores (outputs, inputs)": (
+                        Wo.reshape(H, K, D)
+                    ),
+                    f"{name}: its last axis should be the output, (H, V, O)": Wo.reshape(D, H, K),
+                    f"{name}: its first two axes should be the heads and the width, (H, V, O)": (
+                        Wo.T.reshape(D, H, K)
+                    ),
+                    f"{name}: the width comes before the heads; a head is a block of rows": (
+                        Wo.T.reshape(K, H, D)
+                    ),
                     f"{name}: the rows are dealt out to the heads in turn; a head is a block of "
                     "rows that follow each other": Wo.T.reshape(K, H, D).transpose(0, 1),
-                }  # fmt: skip
+                }
             elif name.endswith("kernel"):
                 W = Wqkv.chunk(3)[i // 2]
                 mistakes = {
-                    f"{name}: it is not transposed, nn.Linear stores (outputs, inputs)":
-                        W.reshape(D, H, K),
-                    f"{name}: the input is the last axis; it should be the first, (D, H, K)":
-                        W.reshape(H, K, D),
-                    f"{name}: the heads come first; the input should, (D, H, K)":
-                        W.T.reshape(H, K, D),
-                    f"{name}: the width comes before the heads; a head is a block of columns":
-                        W.T.reshape(D, K, H),
+                    f"{name}: it is not transposed, nn.Linear stores (outputs, inputs)": (
+                        W.reshape(D, H, K)
+                    ),
+                    f"{name}: the input is the last axis; it should be the first, (D, H, K)": (
+                        W.reshape(H, K, D)
+                    ),
+                    f"{name}: the heads come first; the input should, (D, H, K)": (
+                        W.T.reshape(H, K, D)
+                    ),
+                    f"{name}: the width comes before the heads; a head is a block of columns": (
+                        W.T.reshape(D, K, H)
+                    ),
                     f"{name}: the columns are dealt out to the heads in turn; a head is a block "
                     "of columns that follow each other": W.T.reshape(D, K, H).transpose(1, 2),
                     f"{name}: heads and width are still one axis": W.T,
-                }  # fmt: skip
+                }
             elif name != "output bias":
                 mistakes = {
                     f"{name}: heads and width are still one axis": want.flatten(),
@@ -253,13 +278,14 @@ def _check_mask(keras_mask: Callable[[Tensor, Tensor], Any]) -> None:
         mistakes = {
             "the polarity is PyTorch's: in Keras True means keep": rows | future,
             "the polarity is PyTorch's, and the masks are joined by `and`": rows & future,
-            "a key that only one of the masks forbids is kept: it must be allowed by both":
-                ~(rows & future),
+            "a key that only one of the masks forbids is kept: it must be allowed by both": (
+                ~(rows & future)
+            ),
             "the future mask is not negated": ~rows & future,
             "the padding mask is not negated": rows & ~future,
             "padding is allowed: the first mask is not used": (~future).expand(shape),
             "the future is allowed: the second mask is not used": (~rows).expand(shape),
-        }  # fmt: skip
+        }
         if len(lens) == T == S:
             mistakes["the padding mask met the queries: it needs an axis for them, (B, 1, S)"] = ~(
                 padding | future

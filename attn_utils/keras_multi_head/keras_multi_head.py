@@ -79,9 +79,13 @@ class KerasMultiHeadAttention(nn.Module):
         value_dim = key_dim if value_dim is None else value_dim
         key_size = value_size if key_size is None else key_size
         check_sizes(
-            num_heads=num_heads, key_dim=key_dim, value_dim=value_dim, query_size=query_size,
-            value_size=value_size, key_size=key_size,
-        )  # fmt: skip
+            num_heads=num_heads,
+            key_dim=key_dim,
+            value_dim=value_dim,
+            query_size=query_size,
+            value_size=value_size,
+            key_size=key_size,
+        )
         check_probability("dropout", dropout)
         if output_shape is None:
             output_shape = (query_size,)
@@ -207,10 +211,16 @@ class KerasMultiHeadAttention(nn.Module):
         arrays = _keras_weights(layer)
         query, key, value, output = arrays[:: 2 if config["use_bias"] else 1]
         ours = cls(
-            config["num_heads"], config["key_dim"], config["value_dim"], config["dropout"],
-            config["use_bias"], tuple(output.shape[2:]),
-            query_size=query.shape[0], value_size=value.shape[0], key_size=key.shape[0],
-        )  # fmt: skip
+            config["num_heads"],
+            config["key_dim"],
+            config["value_dim"],
+            config["dropout"],
+            config["use_bias"],
+            tuple(output.shape[2:]),
+            query_size=query.shape[0],
+            value_size=value.shape[0],
+            key_size=key.shape[0],
+        )
         ours.to(getattr(torch, layer.variable_dtype))
         with torch.no_grad():
             for own, other in zip(ours._in_keras_order(), arrays, strict=True):

@@ -110,30 +110,39 @@ def _check_attend(multi_head: Callable[..., Any]) -> None:
         "the cut has the right shape but mixes positions: unflatten the width first, then transpose"
     )
     compare(
-        multi_head(x, W_q, W_k, W_v, W_o, H), attend(), "the output",
+        multi_head(x, W_q, W_k, W_v, W_o, H),
+        attend(),
+        "the output",
         {
             split_wrongly: attend(uncut, unjoined),
             f"{split_wrongly} (and the scale is 1/√D, not 1/√d)": attend(uncut, unjoined, root_D),
             f"{split_wrongly}; only the joining is right": attend(uncut),
-            "the heads are joined without the transpose back: positions and heads get mixed":
-                attend(joined=unjoined),
-            "the scale is 1/√D, the width of all heads; it should be 1/√d, the width of one":
-                attend(scale=root_D),
+            "the heads are joined without the transpose back: positions and heads get mixed": (
+                attend(joined=unjoined)
+            ),
+            "the scale is 1/√D, the width of all heads; it should be 1/√d, the width of one": (
+                attend(scale=root_D)
+            ),
             "the scores are not divided: the scale 1/√d is missing": attend(scale=1.0),
-            "the scores are divided by √H: the scale is the root of a head's width":
-                attend(scale=1 / math.sqrt(H)),
+            "the scores are divided by √H: the scale is the root of a head's width": (
+                attend(scale=1 / math.sqrt(H))
+            ),
             "the output matrix W_o is missing": attend(onward=torch.eye(D)),
-            "W_o is transposed: row vectors are multiplied from the left, heads @ W_o":
-                attend(onward=W_o.T),
-            "there is only one head of the full width: cut the projections into num_heads slices":
-                attend(heads=1, scale=root_D),
-            "the softmax runs over the queries: each query's weights (a row) must sum to 1":
-                attend(dim=-2),
+            "W_o is transposed: row vectors are multiplied from the left, heads @ W_o": (
+                attend(onward=W_o.T)
+            ),
+            "there is only one head of the full width: cut the projections into num_heads slices": (
+                attend(heads=1, scale=root_D)
+            ),
+            "the softmax runs over the queries: each query's weights (a row) must sum to 1": (
+                attend(dim=-2)
+            ),
             "the softmax runs over the heads: its axis is the last one, the keys": attend(dim=1),
-            "a head takes every H-th number: it should take d numbers that stand together":
-                attend(_interleaved),
+            "a head takes every H-th number: it should take d numbers that stand together": (
+                attend(_interleaved)
+            ),
         },
-    )  # fmt: skip
+    )
     compare(
         multi_head(x[:2, :4], W_q, W_k, W_v, W_o, 6),
         _attend_again(x[:2, :4], W_q, W_k, W_v, W_o, 6),
@@ -158,17 +167,23 @@ def _check_fold_mask(fold_mask: Callable[[Tensor, int, int], Any]) -> None:
         if got.shape == mask.shape and batch * heads != batch:
             raise Mistake(f"the mask is still {tuple(got.shape)}: repeat it for each head")
         compare(
-            got.int(), want.int(), f"the mask for B = {batch}, H = {heads}",
+            got.int(),
+            want.int(),
+            f"the mask for B = {batch}, H = {heads}",
             {
                 "the order is 1 2 1 2: `.repeat` puts the examples in turn; each example's heads "
                 "stand together, 1 1 2 2 (repeat_interleave)": mask.repeat(heads, 1, 1).int(),
-                "the heads are an axis of their own; fold them into the batch, (B·H, T, S)":
-                    mask[:, None].expand(-1, heads, -1, -1).int(),
+                "the heads are an axis of their own; fold them into the batch, (B·H, T, S)": (
+                    mask[:, None].expand(-1, heads, -1, -1).int()
+                ),
                 "the polarity has changed: True should stay True": (~want).int(),
-                "the queries are repeated, not the examples":
-                    mask.repeat_interleave(heads, 1).int(),
-            } if batch > 1 else {},
-        )  # fmt: skip
+                "the queries are repeated, not the examples": (
+                    mask.repeat_interleave(heads, 1).int()
+                ),
+            }
+            if batch > 1
+            else {},
+        )
     shared = torch.ones(3, 4, dtype=torch.bool).tril()
     got = _boolean(fold_mask(shared, 2, 3), "the mask from (T, S)")
     if got.shape == (2, 3, 4):
@@ -209,23 +224,29 @@ def _check_without_each(without_each: Callable[[Tensor, Tensor, Tensor], Any]) -
         got = torch.as_tensor([float(entry) for entry in got])
     everybody = share(bias + total)
     compare(
-        got, want, "the accuracies",
+        got,
+        want,
+        "the accuracies",
         {
-            "that is the accuracy of each head alone; mute one and keep the others":
-                share(bias + given),
+            "that is the accuracy of each head alone; mute one and keep the others": (
+                share(bias + given)
+            ),
             "that is the accuracy of each head alone, without the bias": share(given),
             "the bias is missing: it belongs to no head and stays": share(total - given),
-            "the bias is muted along with the head: it belongs to no head and stays":
-                share(total - given - bias),
-            "the head is taken away twice: the logits without it are the sum minus its part":
-                share(bias + total - 2 * given),
+            "the bias is muted along with the head: it belongs to no head and stays": (
+                share(total - given - bias)
+            ),
+            "the head is taken away twice: the logits without it are the sum minus its part": (
+                share(bias + total - 2 * given)
+            ),
             "that is what is lost: return the accuracy that is left": everybody - want,
             "that is the share of wrong answers": 1 - want,
             "those are counts: divide by the number of examples": want * N,
-            "that is one number, the accuracy with all heads; there should be one for each head":
-                everybody[0],
+            "that is one number, the accuracy with all heads; there should be one for each head": (
+                everybody[0]
+            ),
             "no head is muted: that is the accuracy with all heads": everybody.expand(H),
         },
-    )  # fmt: skip
+    )
     if not all(torch.equal(a, b) for a, b in zip(kept, (given, bias, labels), strict=True)):
         raise Mistake("your function changes its inputs: the next call would find other numbers")

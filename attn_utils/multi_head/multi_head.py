@@ -61,9 +61,12 @@ class MultiHeadAttention(nn.Module):
         key_size = embed_dim if key_size is None else key_size
         value_size = embed_dim if value_size is None else value_size
         check_sizes(
-            embed_dim=embed_dim, num_heads=num_heads, query_size=query_size, key_size=key_size,
+            embed_dim=embed_dim,
+            num_heads=num_heads,
+            query_size=query_size,
+            key_size=key_size,
             value_size=value_size,
-        )  # fmt: skip
+        )
         check_probability("dropout", dropout)
         if embed_dim % num_heads:
             raise ValueError(
@@ -169,10 +172,18 @@ class MultiHeadAttention(nn.Module):
                 f"{module.bias_k is not None} and {module.add_zero_attn}"
             )
         weight = module.out_proj.weight
-        ours = cls(
-            module.embed_dim, module.num_heads, key_size=module.kdim, value_size=module.vdim,
-            bias=module.in_proj_bias is not None, dropout=module.dropout,
-        ).to(weight.device, weight.dtype).train(module.training)  # fmt: skip
+        ours = (
+            cls(
+                module.embed_dim,
+                module.num_heads,
+                key_size=module.kdim,
+                value_size=module.vdim,
+                bias=module.in_proj_bias is not None,
+                dropout=module.dropout,
+            )
+            .to(weight.device, weight.dtype)
+            .train(module.training)
+        )
         with torch.no_grad():
             for own, other in zip(_tensors(ours), _torch_tensors(module), strict=True):
                 own.copy_(other)
@@ -193,10 +204,16 @@ class MultiHeadAttention(nn.Module):
             )
         weight = self.W_o.weight
         module = nn.MultiheadAttention(
-            self.embed_dim, self.num_heads, dropout=self.dropout, bias=self.W_o.bias is not None,
-            kdim=self.W_k.in_features, vdim=self.W_v.in_features, batch_first=True,
-            device=weight.device, dtype=weight.dtype,
-        ).train(self.training)  # fmt: skip
+            self.embed_dim,
+            self.num_heads,
+            dropout=self.dropout,
+            bias=self.W_o.bias is not None,
+            kdim=self.W_k.in_features,
+            vdim=self.W_v.in_features,
+            batch_first=True,
+            device=weight.device,
+            dtype=weight.dtype,
+        ).train(self.training)
         with torch.no_grad():
             for own, other in zip(_tensors(self), _torch_tensors(module), strict=True):
                 other.copy_(own)

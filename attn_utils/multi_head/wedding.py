@@ -72,12 +72,16 @@ def wedding(examples: int = 40) -> dict[str, Any]:
             ]
         )
     return {
-        "tokens": tokens, "weights": torch.stack(weights),
-        "contributions": torch.stack(contributions), "bias": -kappa * difference.square(),
-        "labels": labels, "classes": ["−3", "−2", "−1", "0", "+1", "+2", "+3"], "asked": asked,
+        "tokens": tokens,
+        "weights": torch.stack(weights),
+        "contributions": torch.stack(contributions),
+        "bias": -kappa * difference.square(),
+        "labels": labels,
+        "classes": ["−3", "−2", "−1", "0", "+1", "+2", "+3"],
+        "asked": asked,
         "heads": ["family", "ring", "everybody", "right neighbour"],
         "question": "How many years is the brother or sister older than the husband or wife?",
-    }  # fmt: skip
+    }
 
 
 def contributions_of(
@@ -163,12 +167,18 @@ def checked(
     heads = [f"head {h + 1}" for h in range(H)] if heads is None else list(heads)
     _names("heads", heads, H)
     return {
-        "_shape": [N, H, T, S, C], "_labels": labels, "_asked": asked, "_question": str(question),
-        "_weights": arrays["weights"].ravel(), "_bias": arrays["bias"],
+        "_shape": [N, H, T, S, C],
+        "_labels": labels,
+        "_asked": asked,
+        "_question": str(question),
+        "_weights": arrays["weights"].ravel(),
+        "_bias": arrays["bias"],
         "_contributions": arrays["contributions"].ravel(),
-        "_tokens": [list(row) for row in tokens], "_classes": list(classes), "_heads": heads,
+        "_tokens": [list(row) for row in tokens],
+        "_classes": list(classes),
+        "_heads": heads,
         "_query_tokens": [list(row) for row in query_tokens] if query_tokens else [],
-    }  # fmt: skip
+    }
 
 
 def _array(name: str, value: Any, shape: str) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -117,9 +117,13 @@ class HeadExplorer(LiveWidget):
         **controls: Any,
     ) -> None:
         needed = {
-            "tokens": tokens, "weights": weights, "contributions": contributions, "bias": bias,
-            "labels": labels, "classes": classes,
-        }  # fmt: skip
+            "tokens": tokens,
+            "weights": weights,
+            "contributions": contributions,
+            "bias": bias,
+            "labels": labels,
+            "classes": classes,
+        }
         extra = {"query_tokens": query_tokens, "asked": asked, "heads": heads}
         absent = [name for name, value in needed.items() if value is None]
         given = [name for name, value in (needed | extra).items() if value is not None]
@@ -171,9 +175,15 @@ class HeadExplorer(LiveWidget):
             where = where.expand(-1, -1, -1, parts.shape[-1])
             parts = parts.gather(2, where)[:, :, 0]  # (N, H, T, C) -> (N, H, C)
         return cls(
-            tokens=tokens, weights=weights, contributions=parts, bias=bias, labels=labels,
-            classes=classes, asked=asked, **more,
-        )  # fmt: skip
+            tokens=tokens,
+            weights=weights,
+            contributions=parts,
+            bias=bias,
+            labels=labels,
+            classes=classes,
+            asked=asked,
+            **more,
+        )
 
     @traitlets.default("faders")
     def _all_faders(self) -> list[float]:
@@ -256,19 +266,28 @@ class HeadExplorer(LiveWidget):
                 if strength > 0.02:
                     aside = 0.012 * (h - (H - 1) / 2)  # heads beside each other
                     ax.plot(
-                        [x_of[0][query] + aside, x_of[1][s] + aside], [0.92, 0.08],
+                        [x_of[0][query] + aside, x_of[1][s] + aside],
+                        [0.92, 0.08],
                         color=PALETTE[h],
-                        linestyle=DASHES[h % len(DASHES)], linewidth=6 * strength,
+                        linestyle=DASHES[h % len(DASHES)],
+                        linewidth=6 * strength,
                         solid_capstyle="round",
-                    )  # fmt: skip
-            ax.plot([], [], color=PALETTE[h], linestyle=DASHES[h % len(DASHES)], linewidth=3,
-                    label=f"{self._heads[h]} × {self.faders[h]:g}")  # fmt: skip
+                    )
+            ax.plot(
+                [],
+                [],
+                color=PALETTE[h],
+                linestyle=DASHES[h % len(DASHES)],
+                linewidth=3,
+                label=f"{self._heads[h]} × {self.faders[h]:g}",
+            )
         names = (self._query_tokens or self._tokens)[example], self._tokens[example]
         for y, row, places in ((1.0, names[0], x_of[0]), (0.0, names[1], x_of[1])):
             for i, (name, x) in enumerate(zip(row, places, strict=True)):
                 bold = "bold" if y == 1 and i == query else "normal"
-                ax.text(x, y, name, ha="center", va="center", fontsize=9, weight=bold,
-                        parse_math=False)  # fmt: skip
+                ax.text(
+                    x, y, name, ha="center", va="center", fontsize=9, weight=bold, parse_math=False
+                )
         ax.set(xlim=(0, 1), ylim=(-0.45, 1.1))
         legend = ax.legend(loc="lower center", ncols=2, fontsize=8, frameon=False)
         for text in legend.get_texts():

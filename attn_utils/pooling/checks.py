@@ -42,8 +42,8 @@ def _by_hand(answer: Any) -> None:
         torch.tensor(5.0),
         "the prediction",
         {
-            "the values were weighted with K(u), not with the weights that sum to 1": torch.tensor(
-                7.5
+            "the values were weighted with K(u), not with the weights that sum to 1": (
+                torch.tensor(7.5)
             ),
             "that is the plain mean of the values": torch.tensor(7.0),
             "that is the value of the nearest key alone; the key at 0 counts as well": (
@@ -71,16 +71,16 @@ def _gaussian_weights(answer: Callable[[Tensor, Tensor, float], Any]) -> None:
                 _WRONG_AXIS: torch.softmax(-((d / h) ** 2) / 2, dim=0),
                 "the matrix is transposed: one row for each query, one column for each key": want.T,
                 _NO_SUM: torch.exp(-((d / h) ** 2) / 2),
-                "far keys get the largest weights: the minus sign is missing": torch.softmax(
-                    (d / h) ** 2 / 2, dim=-1
+                "far keys get the largest weights: the minus sign is missing": (
+                    torch.softmax((d / h) ** 2 / 2, dim=-1)
                 ),
                 "the factor 1/2 in −u²/2 is missing": torch.softmax(-((d / h) ** 2), dim=-1),
                 "u is not squared": torch.softmax(-(d / h).abs() / 2, dim=-1),
                 "the distance is multiplied by the bandwidth instead of divided by it": (
                     torch.softmax(-((d * h) ** 2) / 2, dim=-1)
                 ),
-                "the bandwidth has to be squared together with the distance": torch.softmax(
-                    -(d**2) / h / 2, dim=-1
+                "the bandwidth has to be squared together with the distance": (
+                    torch.softmax(-(d**2) / h / 2, dim=-1)
                 ),
                 "the bandwidth is not used": torch.softmax(-(d**2) / 2, dim=-1),
             },
@@ -112,13 +112,13 @@ def _leave_one_out(answer: Callable[[Tensor, Tensor], Any]) -> None:
         {
             "each point still helps to predict itself: remove its own share": fit,
             "the remaining weights sum to 1 − α_ii, not to 1: divide by that": fit - own * y,
-            "divided by 1 − α_ii, but the point's own share α_ii y_i was not removed": fit
-            / (1 - own),
+            "divided by 1 − α_ii, but the point's own share α_ii y_i was not removed": (
+                fit / (1 - own)
+            ),
             "only the weight was subtracted; remove α_ii · y_i": (fit - own) / (1 - own),
             "the weights of the others have to stay in proportion; this is their plain mean": (
-                y.sum() - y
-            )
-            / (len(y) - 1),
+                (y.sum() - y) / (len(y) - 1)
+            ),
         },
         tolerance=1e-6,
     )
@@ -142,8 +142,8 @@ def _dot_product(answer: Callable[[Tensor, Tensor], Any]) -> None:
                 "and does not cancel": torch.softmax(dot, dim=-1),
                 "the sign of x_i²/2 is wrong": torch.softmax(dot + keys**2 / 2, dim=-1),
                 "the factor 1/2 of x_i² is missing": torch.softmax(dot - keys**2, dim=-1),
-                "x · x_i comes with a factor 2/2 = 1, not 1/2 or 2": torch.softmax(
-                    2 * dot - keys**2 / 2, dim=-1
+                "x · x_i comes with a factor 2/2 = 1, not 1/2 or 2": (
+                    torch.softmax(2 * dot - keys**2 / 2, dim=-1)
                 ),
                 "these are the scores; apply the softmax": dot - keys**2 / 2,
                 "the query's square cancels, the key's does not: subtract x_i²/2, not x²/2": (

@@ -18,20 +18,28 @@ _RULES = {
     ),
     "it has no parameters": ("dot", "the other two have linear layers"),
     "query and key must have the same size": (
-        "dot",
-        "concatenating and projecting take vectors of different sizes",
+        (
+            "dot",
+            "concatenating and projecting take vectors of different sizes",
+        )
     ),
     "no key can get a score above a fixed bound": (
-        "additive",
-        "which rule passes everything through a function that stays between -1 and 1?",
+        (
+            "additive",
+            "which rule passes everything through a function that stays between -1 and 1?",
+        )
     ),
     "the number of values is part of a weight's shape": (
-        "concat",
-        "which linear layer has one output for each value?",
+        (
+            "concat",
+            "which linear layer has one output for each value?",
+        )
     ),
     "for a fixed query, the score is linear in the key": (
-        "dot",
-        "tanh is not linear, and the concatenating rule scores positions, not keys",
+        (
+            "dot",
+            "tanh is not linear, and the concatenating rule scores positions, not keys",
+        )
     ),
 }
 
@@ -77,9 +85,8 @@ def _additive_scores(answer: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], 
                 want.transpose(1, 2)
             ),
             "query and key are added inside one tanh, not each in its own": (
-                torch.tanh(q @ W_q.T)[:, :, None] + torch.tanh(k @ W_k.T)[:, None]
-            )
-            @ w_v,
+                (torch.tanh(q @ W_q.T)[:, :, None] + torch.tanh(k @ W_k.T)[:, None]) @ w_v
+            ),
             "this rule is not divided by √h; tanh keeps its scores small": want / math.sqrt(6),
             "there is one number per hidden unit: take the sum with w_v over the last axis": (
                 torch.tanh(pairs)
@@ -207,20 +214,20 @@ def _factor(answer: Callable[[float, float, int], Any]) -> None:
                 "square root": torch.tensor(1 / (q * q * k * k * d)),
                 "1/√d is right for standard deviations of 1 only": torch.tensor(1 / root),
                 "1/d: the standard deviation of the dot product grows like √d": torch.tensor(1 / d),
-                "this is the standard deviation; multiply by its inverse": torch.tensor(
-                    q * k * root
+                "this is the standard deviation; multiply by its inverse": (
+                    torch.tensor(q * k * root)
                 ),
                 "this is the variance of the dot product; what factor brings it to 1?": (
                     torch.tensor(q * q * k * k * d)
                 ),
-                "d adds up the variances: it is √d, not d, beside σ_q σ_k": torch.tensor(
-                    1 / (q * k * d)
+                "d adds up the variances: it is √d, not d, beside σ_q σ_k": (
+                    torch.tensor(1 / (q * k * d))
                 ),
-                "σ_q and σ_k enter to the first power, not squared, beside √d": torch.tensor(
-                    1 / (q * q * k * k * root)
+                "σ_q and σ_k enter to the first power, not squared, beside √d": (
+                    torch.tensor(1 / (q * q * k * k * root))
                 ),
-                "the standard deviations multiply; they do not add": torch.tensor(
-                    1 / ((q + k) * root)
+                "the standard deviations multiply; they do not add": (
+                    torch.tensor(1 / ((q + k) * root))
                 ),
                 "the dimension is missing": torch.tensor(1 / (q * k)),
             },

@@ -235,9 +235,12 @@ class Attn(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(
-            query_size=query_size, key_size=key_size, value_size1=value_size1,
-            value_size2=value_size2, output_size=output_size,
-        )  # fmt: skip
+            query_size=query_size,
+            key_size=key_size,
+            value_size1=value_size1,
+            value_size2=value_size2,
+            output_size=output_size,
+        )
         self.query_size = query_size
         self.value_size2 = value_size2
         self.attention = LocationAttention(query_size, key_size, value_size1)

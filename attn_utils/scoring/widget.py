@@ -329,9 +329,13 @@ class ScoringExplorer(LiveWidget):
         )
         ax, top = axes["plane"], float(np.abs(results["field"]).max()) or 1.0
         image = ax.imshow(
-            results["field"], cmap="PuOr_r", vmin=-top, vmax=top, interpolation="bilinear",
+            results["field"],
+            cmap="PuOr_r",
+            vmin=-top,
+            vmax=top,
+            interpolation="bilinear",
             extent=(-BOUND, BOUND, -BOUND, BOUND),
-        )  # fmt: skip
+        )
         figure.colorbar(image, ax=ax, label="score")
         ax.annotate(
             "", (self.query[0], self.query[1]), (0, 0), arrowprops={"arrowstyle": "-|>", "lw": 2}
@@ -345,9 +349,12 @@ class ScoringExplorer(LiveWidget):
         axes["weights"].barh(names[::-1], results["weights"][::-1], color="#0072B2")
         axes["weights"].set(xlim=(0, 1), title="weights")
         for name, reach, label, part in zip(
-            ("plain", "scaled"), REACH, ("q · k", "q · k / √d"), (slice(BINS), slice(BINS, None)),
+            ("plain", "scaled"),
+            REACH,
+            ("q · k", "q · k / √d"),
+            (slice(BINS), slice(BINS, None)),
             strict=True,
-        ):  # fmt: skip
+        ):
             edges = np.linspace(-reach, reach, BINS + 1)
             axes[name].stairs(results["histogram"][part], edges, fill=True, color="#0072B2")
             axes[name].set(xlabel=f"{label}, d = {self.dimension:g}")

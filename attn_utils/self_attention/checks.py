@@ -65,33 +65,44 @@ def _check_attend(attend: Callable[[Tensor, Tensor, Tensor, Tensor], Any]) -> No
     got = attend(x, W_q, W_k, W_v)
     q, k, v = x @ W_q, x @ W_k, x @ W_v
     compare(
-        got, _attend(q, k, v), "the output",
+        got,
+        _attend(q, k, v),
+        "the output",
         {
             "the scores are not divided: the scale 1/√d is missing": _attend(q, k, v, 1.0),
-            "the scale is 1/√D, the width of the input; it should be 1/√d, the width of the keys":
-                _attend(q, k, v, 1 / math.sqrt(6)),
-            "the scale is 1/√n, but the number of tokens has no part in it":
-                _attend(q, k, v, 1 / math.sqrt(3)),
+            "the scale is 1/√D, the width of the input; it should be 1/√d, the width of the keys": (
+                _attend(q, k, v, 1 / math.sqrt(6))
+            ),
+            "the scale is 1/√n, but the number of tokens has no part in it": (
+                _attend(q, k, v, 1 / math.sqrt(3))
+            ),
             "the scores are divided by d: divide by its square root": _attend(q, k, v, 1 / 4),
             "the scores are multiplied by √d: divide by it": _attend(q, k, v, 2.0),
-            "the softmax runs over the queries: each query's weights (a row) must sum to 1":
-                _attend(q, k, v, dim=-2),
-            "the softmax runs over the batch: its axis is the last one, the keys":
-                _attend(q, k, v, dim=0),
+            "the softmax runs over the queries: each query's weights (a row) must sum to 1": (
+                _attend(q, k, v, dim=-2)
+            ),
+            "the softmax runs over the batch: its axis is the last one, the keys": (
+                _attend(q, k, v, dim=0)
+            ),
             "queries and keys are swapped: row i should answer query i": _attend(k, q, v),
-            "the values are not projected: the output should be weights @ (x @ W_v)":
-                _attend(q, k, x),
-            "queries and keys are the tokens themselves: W_q and W_k are not used":
-                _attend(x, x, v),
+            "the values are not projected: the output should be weights @ (x @ W_v)": (
+                _attend(q, k, x)
+            ),
+            "queries and keys are the tokens themselves: W_q and W_k are not used": (
+                _attend(x, x, v)
+            ),
             "nothing is projected: W_q, W_k and W_v are not used": _attend(x, x, x),
-            "nothing is projected, and nothing is scaled: W_q, W_k and W_v are not used":
-                _attend(x, x, x, 1.0),
-            "there is no softmax: the scores themselves weigh the values":
-                q @ k.transpose(-2, -1) / 2 @ v,
-            "you return the weights: they still have to be applied to the values":
-                (q @ k.transpose(-2, -1) / 2).softmax(-1),
+            "nothing is projected, and nothing is scaled: W_q, W_k and W_v are not used": (
+                _attend(x, x, x, 1.0)
+            ),
+            "there is no softmax: the scores themselves weigh the values": (
+                q @ k.transpose(-2, -1) / 2 @ v
+            ),
+            "you return the weights: they still have to be applied to the values": (
+                (q @ k.transpose(-2, -1) / 2).softmax(-1)
+            ),
         },
-    )  # fmt: skip
+    )
     x = torch.randn(2, 7, 6, generator=generator)
     want = _attend(x @ W_q, x @ W_k, x @ W_v)
     compare(attend(x, W_q, W_k, W_v), want, "the output for 2 sequences of 7 tokens")
@@ -127,22 +138,24 @@ def _check_window(window: Callable[[int, int], Any]) -> None:
         i, j = torch.arange(n)[:, None], torch.arange(n)
         want = (j <= i) & (i - j <= reach)
         _name_mask(
-            got, want,
+            got,
+            want,
             {
                 "the polarity is wrong: True should mean that the query may attend": ~want,
-                "all of the past is allowed: keys farther back than `reach` should be False":
-                    j <= i,
-                "the window looks into the future as well: it should end at the token itself":
-                    (i - j).abs() <= reach,
-                "the window looks into the future only: rows are queries, columns are keys":
-                    want.T,
-                "one token too few: reach counts the tokens before the query, beside itself":
-                    (j <= i) & (i - j < reach),
-                "one token too many: i - j may be `reach` at most":
-                    (j <= i) & (i - j <= reach + 1),
+                "all of the past is allowed: keys farther back than `reach` should be False": (
+                    j <= i
+                ),
+                "the window looks into the future as well: it should end at the token itself": (
+                    (i - j).abs() <= reach
+                ),
+                "the window looks into the future only: rows are queries, columns are keys": want.T,
+                "one token too few: reach counts the tokens before the query, beside itself": (
+                    (j <= i) & (i - j < reach)
+                ),
+                "one token too many: i - j may be `reach` at most": (j <= i) & (i - j <= reach + 1),
                 "the token does not see itself": (j < i) & (i - j <= reach),
             },
-        )  # fmt: skip
+        )
 
 
 @exercise("self_attention.decoder_mask")
@@ -164,21 +177,27 @@ def _check_decoder_mask(decoder_mask: Callable[[Tensor, int], Any]) -> None:
                 )
         got = _mask_of(returned, (batch, n, n))
         _name_mask(
-            got, causal & keys,
+            got,
+            causal & keys,
             {
-                "the polarity is wrong: True should mean that the query may attend":
-                    ~(causal & keys),
-                "the mask is causal, but padding is allowed: valid_lens is not used":
-                    causal.expand(batch, n, n),
+                "the polarity is wrong: True should mean that the query may attend": (
+                    ~(causal & keys)
+                ),
+                "the mask is causal, but padding is allowed: valid_lens is not used": (
+                    causal.expand(batch, n, n)
+                ),
                 "padding is hidden, but the future is allowed": keys.expand(batch, n, n),
-                "the masks are joined by `or`: both conditions must hold, so join them by `&`":
-                    causal | keys,
+                "the masks are joined by `or`: both conditions must hold, so join them by `&`": (
+                    causal | keys
+                ),
                 # with the causal mask it is all the same whether the keys are hidden besides
                 "the lengths are applied to the queries: only keys have to be hidden, a query "
                 "without any key would be a dead row": causal & queries,
-                "the causal part is upside down: a query sees the keys before it and itself":
-                    causal.T & keys,
-                "one key too many: positions count from 0, so valid means s < valid_lens":
-                    causal & (torch.arange(n) <= valid_lens[:, None, None]),
+                "the causal part is upside down: a query sees the keys before it and itself": (
+                    causal.T & keys
+                ),
+                "one key too many: positions count from 0, so valid means s < valid_lens": (
+                    causal & (torch.arange(n) <= valid_lens[:, None, None])
+                ),
             },
-        )  # fmt: skip
+        )

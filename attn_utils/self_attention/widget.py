@@ -248,25 +248,39 @@ class SelfAttentionExplorer(LiveWidget):
         found = {name: value.numpy() for name, value in self.reference().items()}
         permitted = self.permitted().numpy()
         panels = [
-            ("a", a), ("Q", q), ("K", k), ("V", v), ("scores", found["scores"]),
-            ("weights", found["weights"]), ("output", found["output"]),
-        ]  # fmt: skip
+            ("a", a),
+            ("Q", q),
+            ("K", k),
+            ("V", v),
+            ("scores", found["scores"]),
+            ("weights", found["weights"]),
+            ("output", found["output"]),
+        ]
         figure = Figure(figsize=(9.0, 1.3 + 0.32 * n), layout="constrained")
         axes = figure.subplots(1, len(panels), width_ratios=[p.shape[1] + 0.5 for _, p in panels])
         for ax, (name, values) in zip(axes, panels, strict=True):
             top = max(1e-9, abs(values[values == values]).max(initial=0.0))
             weights = name == "weights"
             ax.imshow(
-                values, cmap="Reds" if weights else "PuOr_r",
-                vmin=0 if weights else -1.6 * top, vmax=1.4 if weights else 1.6 * top,
-            )  # fmt: skip
+                values,
+                cmap="Reds" if weights else "PuOr_r",
+                vmin=0 if weights else -1.6 * top,
+                vmax=1.4 if weights else 1.6 * top,
+            )
             for (i, j), number in zip(
                 ((i, j) for i in range(n) for j in range(values.shape[1])), values.flat, strict=True
             ):
                 closed = values.shape[1] == n and name in ("scores", "weights")
                 text = "✕" if name == "scores" and not permitted[i, j] else f"{number:.2f}"
-                ax.text(j, i, text, ha="center", va="center", fontsize=8 if n < 5 else 6,
-                        color="0.5" if closed and not permitted[i, j] else "black")  # fmt: skip
+                ax.text(
+                    j,
+                    i,
+                    text,
+                    ha="center",
+                    va="center",
+                    fontsize=8 if n < 5 else 6,
+                    color="0.5" if closed and not permitted[i, j] else "black",
+                )
             ax.set(xticks=[], yticks=[])
             ax.set_title(name, fontsize=9)
         labels = axes[0].set_yticks(range(n), tokens_of(self.words), fontsize=9)

@@ -71,29 +71,39 @@ def _check_gate(gate: Callable[[Tensor, Tensor], Any]) -> None:
     narrow = F.conv2d(maps, kernel).sigmoid()
     batch = torch.stack([x.mean(0), x.amax(0)], 1)
     compare(
-        gate(x, kernel), _gate(maps, kernel), "the gate",
+        gate(x, kernel),
+        _gate(maps, kernel),
+        "the gate",
         {
-            "the maps are in the order [max, mean]; here it is [mean, max]":
-                _gate(maps.flip(1), kernel),
-            "mean and maximum run over the batch (dim=0): images must not mix":
-                _gate(batch, kernel),
-            "only the mean is used: both input maps are it":
-                _gate(torch.stack([mean, mean], 1), kernel),
-            "only the maximum is used: both input maps are it":
-                _gate(torch.stack([most, most], 1), kernel),
+            "the maps are in the order [max, mean]; here it is [mean, max]": (
+                _gate(maps.flip(1), kernel)
+            ),
+            "mean and maximum run over the batch (dim=0): images must not mix": (
+                _gate(batch, kernel)
+            ),
+            "only the mean is used: both input maps are it": (
+                _gate(torch.stack([mean, mean], 1), kernel)
+            ),
+            "only the maximum is used: both input maps are it": (
+                _gate(torch.stack([most, most], 1), kernel)
+            ),
             "no kernel is used: that is the sigmoid of the mean": mean[:, None].sigmoid(),
-            "the sum over the channels is used in place of the mean":
-                _gate(torch.stack([x.sum(1), most], 1), kernel),
+            "the sum over the channels is used in place of the mean": (
+                _gate(torch.stack([x.sum(1), most], 1), kernel)
+            ),
             "the map is smaller than the image: pad by half the kernel": narrow,
-            "the sigmoid is missing: a gate lies between 0 and 1":
-                F.conv2d(maps, kernel, padding=2),
-            "a softmax over the positions is no gate: each position is squashed by itself":
-                F.conv2d(maps, kernel, padding=2).flatten(1).softmax(-1).view(4, 1, 9, 7),
+            "the sigmoid is missing: a gate lies between 0 and 1": (
+                F.conv2d(maps, kernel, padding=2)
+            ),
+            "a softmax over the positions is no gate: each position is squashed by itself": (
+                F.conv2d(maps, kernel, padding=2).flatten(1).softmax(-1).view(4, 1, 9, 7)
+            ),
             "the channel axis is missing: keep it with size 1": _gate(maps, kernel)[:, 0],
-            "you return the features times the gate; the gate alone is asked for":
-                x * _gate(maps, kernel),
+            "you return the features times the gate; the gate alone is asked for": (
+                x * _gate(maps, kernel)
+            ),
         },
-    )  # fmt: skip
+    )
     kernel = torch.randn(1, 2, 3, 3, generator=generator)
     x = torch.randn(2, 3, 5, 5, generator=generator)
     maps = torch.stack([x.mean(1), x.amax(1)], 1)
@@ -117,27 +127,35 @@ def _check_channel_gate(gate: Callable[[Tensor, Tensor, Tensor], Any]) -> None:
     mean, most = x.mean((2, 3)), x.amax((2, 3))
     want = full(mlp(mean) + mlp(most))
     compare(
-        gate(x, w1, w2), want, "the gate",
+        gate(x, w1, w2),
+        want,
+        "the gate",
         {
             "only the mean is used: that is squeeze-and-excitation": full(mlp(mean)),
             "only the maximum is used": full(mlp(most)),
-            "the descriptors are added before the layers: the relu makes a difference":
-                full(mlp(mean + most)),
-            "the gates are added, not the scores: numbers up to 2 come out":
-                full(mlp(mean)) + full(mlp(most)),
-            "the gates are averaged: add the scores, then squash once":
-                (full(mlp(mean)) + full(mlp(most))) / 2,
+            "the descriptors are added before the layers: the relu makes a difference": (
+                full(mlp(mean + most))
+            ),
+            "the gates are added, not the scores: numbers up to 2 come out": (
+                full(mlp(mean)) + full(mlp(most))
+            ),
+            "the gates are averaged: add the scores, then squash once": (
+                (full(mlp(mean)) + full(mlp(most))) / 2
+            ),
             "the scores are averaged: they are to be added": full((mlp(mean) + mlp(most)) / 2),
             "the relu between the layers is missing": full(mlp(mean, False) + mlp(most, False)),
-            "the sigmoid is missing: a gate lies between 0 and 1":
-                (mlp(mean) + mlp(most))[:, :, None, None],
-            "a softmax over the channels is no gate: each channel is squashed by itself":
-                (mlp(mean) + mlp(most)).softmax(1)[:, :, None, None],
-            "the sum over the places is used in place of the mean":
-                full(mlp(x.sum((2, 3))) + mlp(most)),
+            "the sigmoid is missing: a gate lies between 0 and 1": (
+                (mlp(mean) + mlp(most))[:, :, None, None]
+            ),
+            "a softmax over the channels is no gate: each channel is squashed by itself": (
+                (mlp(mean) + mlp(most)).softmax(1)[:, :, None, None]
+            ),
+            "the sum over the places is used in place of the mean": (
+                full(mlp(x.sum((2, 3))) + mlp(most))
+            ),
             "the shape is (B, C): the gate needs two more axes to multiply x": want[:, :, 0, 0],
         },
-    )  # fmt: skip
+    )
 
 
 @exercise("spatial.share")
@@ -149,30 +167,36 @@ def _check_share(share: Callable[[Tensor, Tensor, Tensor, int], Any]) -> None:
 
     def parts(rows: Tensor, columns: Tensor, extra: int = 0) -> Tensor:
         end = size + extra
-        return torch.stack([
-            g[i : i + end, j : j + end].sum()
-            for g, i, j in zip(gate[:, 0], rows.tolist(), columns.tolist(), strict=True)
-        ])  # fmt: skip
+        return torch.stack(
+            [
+                g[i : i + end, j : j + end].sum()
+                for g, i, j in zip(gate[:, 0], rows.tolist(), columns.tolist(), strict=True)
+            ]
+        )
 
     inside, totals = parts(top, left), gate.sum((1, 2, 3))
     want = inside / totals
     compare(
-        share(gate, top, left, size), want, "the share",
+        share(gate, top, left, size),
+        want,
+        "the share",
         {
             "rows and columns are swapped: top counts rows": parts(left, top) / totals,
             "the sum in the box is not divided by the sum of the whole gate": inside,
             "that is the mean of the gate in the box, not its share": inside / size**2,
-            "the sum in the box is divided by the number of positions, not by the gate's sum":
-                inside / 64,
-            "divide by each image's own sum, not by that of the whole batch":
-                inside / gate.sum(),
-            "the mean in the box is divided by the mean of the whole: that is a ratio to chance":
-                want / (size**2 / 64),
-            "the box is one pixel too large: it ends before top + size":
-                parts(top, left, 1) / totals,
+            "the sum in the box is divided by the number of positions, not by the gate's sum": (
+                inside / 64
+            ),
+            "divide by each image's own sum, not by that of the whole batch": inside / gate.sum(),
+            "the mean in the box is divided by the mean of the whole: that is a ratio to chance": (
+                want / (size**2 / 64)
+            ),
+            "the box is one pixel too large: it ends before top + size": (
+                parts(top, left, 1) / totals
+            ),
             "one number is returned for the batch; each image has a share of its own": want.mean(),
         },
-    )  # fmt: skip
+    )
     even = torch.full((2, 1, 6, 6), 0.5)
     corner = torch.zeros(2, dtype=torch.long)
     got = share(even, corner, corner, 2)

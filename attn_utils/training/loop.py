@@ -97,9 +97,15 @@ def fit(
         Loshchilov & Hutter (2019). Decoupled weight decay regularization.
     """
     settings: dict[str, Any] = {
-        "epochs": epochs, "batch_size": batch_size, "lr": lr, "weight_decay": weight_decay,
-        "warmup": warmup, "label_smoothing": label_smoothing, "patience": patience, "seed": seed,
-    }  # fmt: skip
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "weight_decay": weight_decay,
+        "warmup": warmup,
+        "label_smoothing": label_smoothing,
+        "patience": patience,
+        "seed": seed,
+    }
     _check(model, settings, valid is not None)
     device = torch.device(device)
     inputs, labels = _pair("train", train, device)
@@ -148,11 +154,17 @@ def fit(
                     best = {name: x.clone() for name, x in model.state_dict().items()}
             history.seconds = time.perf_counter() - start
             if path is not None:
-                write_checkpoint(path, {
-                    "settings": settings, "history": asdict(history), "best": best,
-                    "model": model.state_dict(), "optimiser": optimiser.state_dict(),
-                    "random": [generator.get_state() for generator in [shuffle, *generators]],
-                })  # fmt: skip
+                write_checkpoint(
+                    path,
+                    {
+                        "settings": settings,
+                        "history": asdict(history),
+                        "best": best,
+                        "model": model.state_dict(),
+                        "optimiser": optimiser.state_dict(),
+                        "random": [generator.get_state() for generator in [shuffle, *generators]],
+                    },
+                )
             if progress:
                 rewrite(_line(history, epochs))
     if progress:
@@ -198,9 +210,10 @@ def _check(model: nn.Module, settings: dict[str, Any], has_valid: bool) -> None:
         raise ValueError(f"model: expected a module with parameters, got {type(model).__name__}")
     patience = settings["patience"]
     check_sizes(
-        epochs=settings["epochs"], batch_size=settings["batch_size"],
+        epochs=settings["epochs"],
+        batch_size=settings["batch_size"],
         patience=1 if patience is None else patience,
-    )  # fmt: skip
+    )
     if patience is not None and not has_valid:
         raise ValueError(f"patience: expected None without valid, got {patience}")
     for name in ("warmup", "label_smoothing"):

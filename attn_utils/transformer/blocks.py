@@ -150,9 +150,15 @@ class EncoderBlock(Residual):
 
         def look(h: Tensor) -> Tensor:
             return _attended(
-                self.attn(h, valid_lens=valid_lens, mask=mask, is_causal=is_causal,
-                            return_weights=return_weights), kept,
-            )  # fmt: skip
+                self.attn(
+                    h,
+                    valid_lens=valid_lens,
+                    mask=mask,
+                    is_causal=is_causal,
+                    return_weights=return_weights,
+                ),
+                kept,
+            )
 
         _check_stream("x", x, self.embed_dim)
         x = self.add(x, self.norm1, look)
@@ -253,15 +259,27 @@ class DecoderBlock(Residual):
 
         def look_back(h: Tensor) -> Tensor:
             return _attended(
-                self.attn(h, valid_lens=valid_lens, mask=mask, is_causal=is_causal,
-                            return_weights=return_weights), kept,
-            )  # fmt: skip
+                self.attn(
+                    h,
+                    valid_lens=valid_lens,
+                    mask=mask,
+                    is_causal=is_causal,
+                    return_weights=return_weights,
+                ),
+                kept,
+            )
 
         def look_across(h: Tensor) -> Tensor:
             return _attended(
-                self.cross_attn(h, memory, valid_lens=memory_valid_lens, mask=memory_mask,
-                           return_weights=return_weights), kept,
-            )  # fmt: skip
+                self.cross_attn(
+                    h,
+                    memory,
+                    valid_lens=memory_valid_lens,
+                    mask=memory_mask,
+                    return_weights=return_weights,
+                ),
+                kept,
+            )
 
         _check_stream("x", x, self.embed_dim)
         _check_stream("memory", memory, self.embed_dim)
@@ -317,10 +335,15 @@ def _copied(
     """Build one of our blocks like one of PyTorch's; ``attentions`` maps our names to theirs."""
     first = layer.linear1
     block = cls(
-        first.in_features, layer.self_attn.num_heads, first.out_features,
-        norm_first=layer.norm_first, activation=_name_of(layer.activation),
-        bias=first.bias is not None, dropout=layer.dropout.p, eps=layer.norm1.eps,
-    ).to(first.weight.device, first.weight.dtype)  # fmt: skip
+        first.in_features,
+        layer.self_attn.num_heads,
+        first.out_features,
+        norm_first=layer.norm_first,
+        activation=_name_of(layer.activation),
+        bias=first.bias is not None,
+        dropout=layer.dropout.p,
+        eps=layer.norm1.eps,
+    ).to(first.weight.device, first.weight.dtype)
     for ours, theirs in attentions.items():
         setattr(block, ours, MultiHeadAttention.from_torch(getattr(layer, theirs)))
     for name, child in (*layer.named_children(),):

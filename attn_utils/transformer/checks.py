@@ -97,35 +97,42 @@ def _check_pre_norm(pre_norm: Callable[..., Any]) -> None:
     if not torch.equal(x, kept):
         raise Mistake("your function changes x in place (x += …): the caller still needs it")
     compare(
-        got, want, "the block's output",
+        got,
+        want,
+        "the block's output",
         {
             "that is post-norm: the norms stand on the stream, behind the sums; put them inside "
             "the brackets of attend and network": norm2(post + network(post)),
             "the norms are missing": x + attend(x) + network(x + attend(x)),
             "the second sum is missing: add the network's result to h": network(norm2(h)),
-            "the first sum is missing: add what attention found to x":
-                attend(norm1(x)) + network(norm2(attend(norm1(x)))),
-            "both sums are missing: a block adds to the stream":
-                network(norm2(attend(norm1(x)))),
-            "the stream itself is normalised: add to x and h, not to their normalised copies":
-                on_norm + network(norm2(on_norm)),
-            "the second line adds to the normalised h: add to h itself":
-                norm2(h) + network(norm2(h)),
-            "the network reads x: it should read h, after the attention":
-                x + attend(norm1(x)) + network(norm2(x)),
-            "h is lost: the last line adds the network's result to x, not to h":
-                x + network(norm2(h)),
-            "norm1 is used twice: the network has a norm of its own, norm2":
-                h + network(norm1(h)),
+            "the first sum is missing: add what attention found to x": (
+                attend(norm1(x)) + network(norm2(attend(norm1(x))))
+            ),
+            "both sums are missing: a block adds to the stream": network(norm2(attend(norm1(x)))),
+            "the stream itself is normalised: add to x and h, not to their normalised copies": (
+                on_norm + network(norm2(on_norm))
+            ),
+            "the second line adds to the normalised h: add to h itself": (
+                norm2(h) + network(norm2(h))
+            ),
+            "the network reads x: it should read h, after the attention": (
+                x + attend(norm1(x)) + network(norm2(x))
+            ),
+            "h is lost: the last line adds the network's result to x, not to h": (
+                x + network(norm2(h))
+            ),
+            "norm1 is used twice: the network has a norm of its own, norm2": h + network(norm1(h)),
             "the two norms are exchanged": _exchanged(x, attend, network, norm1, norm2),
-            "attention and network are exchanged: first look around, then think":
-                _exchanged(x, network, attend, norm1, norm2),
-            "attention and network are exchanged (with their norms): first look around, then think":
-                _exchanged(x, network, attend, norm2, norm1),
+            "attention and network are exchanged: first look around, then think": (
+                _exchanged(x, network, attend, norm1, norm2)
+            ),
+            "attention and network are exchanged (with the norms): first look around, then think": (
+                _exchanged(x, network, attend, norm2, norm1)
+            ),
             "the network is missing": h,
             "there is one norm too many: none stands at the end of a block": norm2(want),
         },
-    )  # fmt: skip
+    )
 
 
 def _exchanged(x: Tensor, attend: Any, network: Any, norm1: Any, norm2: Any) -> Tensor:
@@ -150,41 +157,61 @@ def _check_examples(examples: Callable[[Tensor, int], Any]) -> None:
         inputs, targets = got
         fits = n // length
         what = f"of {n} tokens in pieces of {length}"
-        last_early = {
-            "the last input has no successor: N is the whole part of (n − 1) / length":
-                text[: fits * length].view(fits, length),
-        } if fits > N else {}  # fmt: skip
-        stride_one = {
-            "the examples overlap: side by side means that the next begins where one ends":
-                text[: n - 1].unfold(0, length, 1),
-        } if N > 1 else {}  # fmt: skip
+        last_early = (
+            {
+                "the last input has no successor: N is the whole part of (n − 1) / length": (
+                    text[: fits * length].view(fits, length)
+                ),
+            }
+            if fits > N
+            else {}
+        )
+        stride_one = (
+            {
+                "the examples overlap: side by side means that the next begins where one ends": (
+                    text[: n - 1].unfold(0, length, 1)
+                ),
+            }
+            if N > 1
+            else {}
+        )
         if tuple(getattr(targets, "shape", ())) == (N, length):
             _named_targets(targets, want_in, want_out)
         compare(
-            inputs, want_in, f"inputs {what}",
-            last_early | stride_one | {
+            inputs,
+            want_in,
+            f"inputs {what}",
+            last_early
+            | stride_one
+            | {
                 "the shape is (length, N): each example is a row": want_in.T,
                 "inputs and targets are exchanged": want_out,
             },
-        )  # fmt: skip
+        )
         compare(targets, want_out, f"targets {what}")
 
 
 def _named_targets(targets: Tensor, inputs: Tensor, want: Tensor) -> None:
     compare(
-        targets, want, "targets",
+        targets,
+        want,
+        "targets",
         {
             "the targets are the inputs: the model would learn to repeat": inputs,
-            "the last target of each row is its own first input: `roll` turns the row in a circle":
-                inputs.roll(-1, 1),
-            "the last target of the last row is the first token: `roll` turns the text in a circle":
-                inputs.flatten().roll(-1).view_as(inputs),
+            "the last target of each row is its own first input: `roll` turns it in a circle": (
+                inputs.roll(-1, 1)
+            ),
+            "the last target of the last row is the first token: `roll` turns it in a circle": (
+                inputs.flatten().roll(-1).view_as(inputs)
+            ),
             "the targets are one too late: shift by one": want + 1,
             "the targets are the tokens *before*: shift to the other side": inputs - 1,
-        } if len(inputs) > 1 else {
+        }
+        if len(inputs) > 1
+        else {
             "the targets are the inputs: the model would learn to repeat": inputs,
         },
-    )  # fmt: skip
+    )
 
 
 @exercise("transformer.cache_mask")
@@ -202,7 +229,9 @@ def _check_cache_mask(cache_mask: Callable[[int, int], Any]) -> None:
         ones = torch.ones(new, total, dtype=torch.bool)
         want = ones.tril(past)
         compare(
-            got.int(), want.int(), f"the mask for {new} new and {past} cached",
+            got.int(),
+            want.int(),
+            f"the mask for {new} new and {past} cached",
             {
                 message: wrong.int()
                 for message, wrong in {
@@ -216,15 +245,16 @@ def _check_cache_mask(cache_mask: Callable[[int, int], Any]) -> None:
                     "before it": torch.arange(total).expand(new, total) < past,
                     "one too far: each query sees its successor": ones.tril(past + 1),
                     "rows are queries and columns keys: it is transposed": want.T,
-                    "there is a row for the old queries as well: they are not asked again":
-                        torch.ones(total, total, dtype=torch.bool).tril(),
-                    "the cached keys have no columns: keys are past + new": torch.ones(
-                        new, new, dtype=torch.bool
-                    ).tril(),
+                    "there is a row for the old queries as well: they are not asked again": (
+                        torch.ones(total, total, dtype=torch.bool).tril()
+                    ),
+                    "the cached keys have no columns: keys are past + new": (
+                        torch.ones(new, new, dtype=torch.bool).tril()
+                    ),
                 }.items()
                 if wrong.shape != want.shape or not torch.equal(wrong, want)
             },
-        )  # fmt: skip
+        )
 
 
 @exercise("transformer.nucleus")
@@ -243,17 +273,19 @@ def _check_nucleus(nucleus: Callable[[Tensor, float], Any]) -> None:
         unlikely = torch.zeros(5).scatter(0, up, rising * (rising.cumsum(0) - rising < p))
         wrongs = {
             "the probabilities do not sum to 1: divide by what is left": want,
-            "the token that crosses the line is missing: compare the sum *before* it with p":
-                short / short.sum().clamp_min(1e-9),
+            "the token that crosses the line is missing: compare the sum *before* it with p": (
+                short / short.sum().clamp_min(1e-9)
+            ),
             "the token that crosses the line is missing, and the sum is not 1": short,
             "the result is in the sorted order: put it back (scatter)": in_order / total,
             "the result is in the sorted order, and does not sum to 1": in_order,
-            "in the sorted order, without the token that crosses the line, and not summing to 1":
-                falling * (cumulative <= p),
+            "in the sorted order, without the token that crosses the line, and not summing to 1": (
+                falling * (cumulative <= p)
+            ),
             "it keeps the least likely tokens: sort in falling order": unlikely / unlikely.sum(),
             "nothing has been left out: those are all probabilities": probabilities,
             "it keeps every token whose own probability is at least p": _at_least(probabilities, p),
-        }  # fmt: skip
+        }
         right = want / total
         # in the last case some of the mistakes give the right answer
         named = {m: w for m, w in wrongs.items() if not torch.allclose(w, right, atol=1e-4)}

@@ -63,9 +63,12 @@ class TransformerEncoder(nn.Module):
         kept = []
         for block in self.blocks:
             result = block(
-                x, valid_lens=valid_lens, mask=mask, is_causal=is_causal,
+                x,
+                valid_lens=valid_lens,
+                mask=mask,
+                is_causal=is_causal,
                 return_weights=return_weights,
-            )  # fmt: skip
+            )
             if return_weights:
                 x, weights = result
                 kept.append(weights)

@@ -92,25 +92,32 @@ def _check_unpatchify(unpatchify: Callable[..., Any]) -> None:
         patches = x.reshape(B, -1, C * p * p)
         sizes = (p, C, h, w)
         compare(
-            unpatchify(patches, *sizes), images, "the images",
+            unpatchify(patches, *sizes),
+            images,
+            "the images",
             {
                 "the numbers are only given another shape: a patch's rows must be spread over the "
                 "image's rows, which takes a permute": patches.reshape(B, C, h, w),
                 "the permute brings rows and columns of patches together, and the pixels behind "
-                "them: each patch row must stand beside its pixel row":
-                    _unpatchify(patches, *sizes, "no order"),
+                "them: each patch row must stand beside its pixel row": (
+                    _unpatchify(patches, *sizes, "no order")
+                ),
                 "the pixels of a patch are spread over the image: the patch's row must come before "
                 "the pixel's row": _unpatchify(patches, *sizes, "pixels outside"),
-                "inside each patch, rows and columns are swapped":
-                    _unpatchify(patches, *sizes, "transposed"),
-                "the patches are read column by column: they are stored row by row":
-                    _unpatchify(patches, *sizes, "columns first"),
-                "the channels of a patch are taken to be last: they come first, (C, p, p)":
-                    _unpatchify(patches, *sizes, "channels last"),
-                "the image has its axes in another order: channels come first, (B, C, h, w)":
-                    images.permute(0, 2, 3, 1),
+                "inside each patch, rows and columns are swapped": (
+                    _unpatchify(patches, *sizes, "transposed")
+                ),
+                "the patches are read column by column: they are stored row by row": (
+                    _unpatchify(patches, *sizes, "columns first")
+                ),
+                "the channels of a patch are taken to be last: they come first, (C, p, p)": (
+                    _unpatchify(patches, *sizes, "channels last")
+                ),
+                "the image has its axes in another order: channels come first, (B, C, h, w)": (
+                    images.permute(0, 2, 3, 1)
+                ),
             },
-        )  # fmt: skip
+        )
 
 
 def _count(img: int, p: int, C: int, D: int, L: int, classes: int, distilled: bool) -> int:
@@ -136,32 +143,36 @@ def _check_count_parameters(count_parameters: Callable[..., Any]) -> None:
             "the last norm is missing, 2D": want - 2 * D,
             "the biases of the blocks are missing (or some of 13D per block)": want - L * 9 * D,
             "all 13D per block are missing: biases and norms": want - L * 13 * D,
-            "D is missing: the bias of the patch embedding, the class token, or its position":
-                want - D,
+            "D is missing: the bias of the patch embedding, the class token, or its position": (
+                want - D
+            ),
             "the bias of the head is missing": want - (1 + int(distilled)) * classes,
             "the positions are missing": want - (N + 1 + int(distilled)) * D,
             "three colours are assumed: use C": want + 2 * p * p * D,
             "the position embedding has a row for each patch and each extra token, not for each "
             "pixel": want + (img * img - N) * D,
-            "there is only one position embedding, not one in each block":
-                want + (L - 1) * (N + 1 + int(distilled)) * D,
-        }  # fmt: skip
+            "there is only one position embedding, not one in each block": (
+                want + (L - 1) * (N + 1 + int(distilled)) * D
+            ),
+        }
         if distilled:
             mistakes = {
-                "it is the same as without distillation: `distilled` is not used":
-                    _count(img, p, C, D, L, classes, False),
+                "it is the same as without distillation: `distilled` is not used": (
+                    _count(img, p, C, D, L, classes, False)
+                ),
                 "the distillation token has a head of its own": want - head,
                 "the distillation token has a position as well, and is one itself: 2D": want - D,
                 "the distillation token and its position are missing": want - 2 * D,
-            } | mistakes  # fmt: skip
+            } | mistakes
         for message, wrong in mistakes.items():
             if got == wrong and wrong != want:
                 raise Mistake(message)
         compare(got, torch.tensor(want), "the number of parameters")
     compare(
         count_parameters(224, 14, 3, 1280, 32, 1000, False),
-        torch.tensor(632_045_800), "the number for ViT-H/14",
-    )  # fmt: skip
+        torch.tensor(632_045_800),
+        "the number for ViT-H/14",
+    )
 
 
 @exercise("vit.drop_path")
@@ -192,8 +203,9 @@ def _judge_drop_path(drop_path: Callable[[Tensor, float, bool], Any], x: Tensor)
     ratio = got / x
     share = (ratio == 0).double().mean(dim=(1, 2))  # of each image, how much was dropped
     if ((share > 0) & (share < 1)).any():
-        raise Mistake("parts of an image are dropped: make one draw for each image, not for each "
-                      "number")  # fmt: skip
+        raise Mistake(
+            "parts of an image are dropped: make one draw for each image, not for each number"
+        )
     dropped = (share == 1).double().mean().item()
     if dropped in (0.0, 1.0):
         again = {float((drop_path(x, p, True) == 0).all()) for _ in range(40)}
@@ -226,9 +238,16 @@ def _judge_drop_path(drop_path: Callable[[Tensor, float, bool], Any], x: Tensor)
 
 
 def _resized(
-    pos: Tensor, new: tuple[int, int], prefix: int, *, mode: str = "bicubic", front: int = -1,
-    antialias: bool = True, corners: bool = False, mix: bool = False,
-) -> Tensor:  # fmt: skip
+    pos: Tensor,
+    new: tuple[int, int],
+    prefix: int,
+    *,
+    mode: str = "bicubic",
+    front: int = -1,
+    antialias: bool = True,
+    corners: bool = False,
+    mix: bool = False,
+) -> Tensor:
     """Resize; the options are ways to get it wrong."""
     front = prefix if front < 0 else front
     grid = pos[:, prefix:]
@@ -239,9 +258,12 @@ def _resized(
     )
     smooth = mode in ("bicubic", "bilinear")
     picture = F.interpolate(
-        picture, size=new, mode=mode, align_corners=corners if smooth else None,
+        picture,
+        size=new,
+        mode=mode,
+        align_corners=corners if smooth else None,
         antialias=antialias and smooth and not corners,
-    )  # fmt: skip
+    )
     return torch.cat([pos[:, :front], picture.flatten(2).transpose(1, 2)], dim=1)
 
 
@@ -255,8 +277,10 @@ def _check_resize_positions(resize: Callable[[Tensor, tuple[int, int], int], Any
         want = _resized(pos, new, prefix)
         line = F.interpolate(pos.transpose(1, 2), size=count, mode="linear").transpose(1, 2)
         nearest = F.interpolate(pos.transpose(1, 2), size=count).transpose(1, 2)
-        in_line = "the positions are stretched as one line: the grid is a picture with rows and " \
-            "columns, and the prefix is no part of it"  # fmt: skip
+        in_line = (
+            "the positions are stretched as one line: the grid is a picture with rows and "
+            "columns, and the prefix is no part of it"
+        )
         mistakes = {
             in_line: line,
             in_line + ".": nearest,
@@ -264,17 +288,22 @@ def _check_resize_positions(resize: Callable[[Tensor, tuple[int, int], int], Any
             "the mode is bilinear, asked is bicubic": _resized(pos, new, prefix, mode="bilinear"),
             "the mode is nearest, asked is bicubic": _resized(pos, new, prefix, mode="nearest"),
             "align_corners should be False": _resized(pos, new, prefix, corners=True),
-            "antialias=True is missing: it matters when a side gets smaller":
-                _resized(pos, new, prefix, antialias=False),
-            "the D numbers of a position are mixed with the positions: bring D before the grid with a "
-            "transpose, a reshape alone does not": _resized(pos, new, prefix, mix=True),
+            "antialias=True is missing: it matters when a side gets smaller": (
+                _resized(pos, new, prefix, antialias=False)
+            ),
+            "the D numbers of a position are mixed with the positions: bring D before the grid "
+            "with a transpose, a reshape alone does not": _resized(pos, new, prefix, mix=True),
             "rows and columns of the new grid are swapped": _resized(pos, new[::-1], prefix),
-        }  # fmt: skip
+        }
         if prefix == 2:
             mistakes["there may be two tokens in front: cut off `prefix`, not 1"] = torch.cat(
                 [pos[:, :1], want[:, prefix:]], dim=1
             )
-        compare(resize(pos, new, prefix), want, f"the positions for a {side}×{side} grid to {new}",
-                mistakes)  # fmt: skip
+        compare(
+            resize(pos, new, prefix),
+            want,
+            f"the positions for a {side}×{side} grid to {new}",
+            mistakes,
+        )
         same = resize(pos, (side, side), prefix)
         compare(same, pos, "the positions for the same grid")

@@ -37,10 +37,11 @@ def hand_made_tokens(pixels: Tensor, rows: int) -> Tensor:
 def hand_made_attention(tokens: Tensor, sharpness: float = 1.0) -> Tensor:
     r"""Compute the attention of three layers of four heads that nobody trained.
 
-    Each layer first gives colours and positions mean 0 and mean square 1, as a norm would. The heads
-    are Gaussian kernels of chapter 2, by the distance in colour, in position, and in both; the fourth
-    asks nothing and takes every patch by how much its colour stands out, the salience of chapter
-    1. The layer then returns, for each token, the mean of itself and of what the heads bring:
+    Each layer first gives colours and positions mean 0 and mean square 1, as a norm would. The
+    heads are Gaussian kernels of chapter 2, by the distance in colour, in position, and in
+    both; the fourth asks nothing and takes every patch by how much its colour stands out, the
+    salience of chapter 1. The layer then returns, for each token, the mean of itself and of
+    what the heads bring:
     :math:`x \leftarrow (x + \frac1H \sum_h A_h x) / 2`. The values are the tokens themselves, so
     the rollout of these layers is exactly what they do.
 
@@ -124,9 +125,11 @@ def model_images(
         raise ValueError(f"images: expected at most {MOST_BYTES} bytes with weights, got {size}")
     heads = [f"head {h + 1}" for h in range(weights.shape[2])]
     return _stored(pixels, names) | {
-        "_weights": weights.numpy().ravel(), "_heads": heads, "_layers": weights.shape[1],
+        "_weights": weights.numpy().ravel(),
+        "_heads": heads,
+        "_layers": weights.shape[1],
         "_model": [prefix, patch, C, embed_dim],
-    }  # fmt: skip
+    }
 
 
 def _stored(pixels: Tensor, names: Sequence[str] | None) -> dict[str, Any]:
@@ -135,9 +138,10 @@ def _stored(pixels: Tensor, names: Sequence[str] | None) -> dict[str, Any]:
     if len(names) != M:
         raise ValueError(f"names: expected {M}, one for each image, got {len(names)}")
     return {
-        "_pixels": pixels.contiguous().numpy().tobytes(), "_shape": list(pixels.shape[:3]),
+        "_pixels": pixels.contiguous().numpy().tobytes(),
+        "_shape": list(pixels.shape[:3]),
         "_names": names,
-    }  # fmt: skip
+    }
 
 
 def _colour(images: Any) -> Tensor:

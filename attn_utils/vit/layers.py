@@ -242,8 +242,11 @@ def resize_position_embedding(
     picture = grid_part.reshape(1, *old, -1).permute(0, 3, 1, 2)  # (1, N, D) -> (1, D, rows, cols)
     resized = F.interpolate(
         picture.float() if picture.dtype in (torch.float16, torch.bfloat16) else picture,
-        size=new, mode="bicubic", align_corners=False, antialias=antialias,
-    )  # fmt: skip
+        size=new,
+        mode="bicubic",
+        align_corners=False,
+        antialias=antialias,
+    )
     flat = resized.to(pos_embed.dtype).flatten(2).transpose(1, 2)  # -> (1, D, N') -> (1, N', D)
     return torch.cat([prefix, flat], dim=1)
 

@@ -115,11 +115,16 @@ class VisionTransformer(nn.Module):
         self.pos_drop = nn.Dropout(drop_rate)
         self.blocks = nn.ModuleList(
             Block(
-                embed_dim, num_heads, mlp_ratio, qkv_bias, drop_rate, attn_drop_rate,
+                embed_dim,
+                num_heads,
+                mlp_ratio,
+                qkv_bias,
+                drop_rate,
+                attn_drop_rate,
                 drop_path_rate * i / max(depth - 1, 1),
             )
             for i in range(depth)
-        )  # fmt: skip
+        )
         self.norm = nn.LayerNorm(embed_dim, eps=EPSILON)
         self.pre_logits: nn.Module = nn.Identity()
         if representation_size is not None:
@@ -207,9 +212,13 @@ def _build(
 ) -> VisionTransformer:
     embed_dim, depth, num_heads = _SIZES[size]
     return VisionTransformer(
-        patch_size=patch_size, num_classes=num_classes, embed_dim=embed_dim, depth=depth,
-        num_heads=num_heads, **options,
-    )  # fmt: skip
+        patch_size=patch_size,
+        num_classes=num_classes,
+        embed_dim=embed_dim,
+        depth=depth,
+        num_heads=num_heads,
+        **options,
+    )
 
 
 def _build_in21k(

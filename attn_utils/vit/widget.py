@@ -146,10 +146,14 @@ class PatchExplorer(LiveWidget):
         with torch.no_grad(), record_attention(model) as recorded:
             model(images)
         return cls(
-            images, torch.stack(recorded, dim=1),  # L times (M, H, T, T) -> (M, L, H, T, T)
-            patch_size=model.patch_embed.patch_size[0], embed_dim=model.pos_embed.shape[-1],
-            num_prefix_tokens=model.num_prefix_tokens, names=names, **controls,
-        )  # fmt: skip
+            images,
+            torch.stack(recorded, dim=1),  # L times (M, H, T, T) -> (M, L, H, T, T)
+            patch_size=model.patch_embed.patch_size[0],
+            embed_dim=model.pos_embed.shape[-1],
+            num_prefix_tokens=model.num_prefix_tokens,
+            names=names,
+            **controls,
+        )
 
     @traitlets.validate("picture", "layer", "head")
     def _whole(self, proposal: traitlets.Bunch) -> float:
@@ -232,9 +236,13 @@ class PatchExplorer(LiveWidget):
         box = (0, columns, rows, 0)  # in patches
         left.imshow(self.pixels().numpy(), extent=box, aspect=height / rows / (width / columns))
         shown = right.imshow(
-            row.view(rows, columns).numpy(), extent=box, cmap="Reds", vmin=0,
-            vmax=float(others.max()) if len(others) else 1.0, aspect=left.get_aspect(),
-        )  # fmt: skip
+            row.view(rows, columns).numpy(),
+            extent=box,
+            cmap="Reds",
+            vmin=0,
+            vmax=float(others.max()) if len(others) else 1.0,
+            aspect=left.get_aspect(),
+        )
         for ax in (left, right):
             ax.set(xticks=range(columns + 1), yticks=range(rows + 1))
             ax.tick_params(length=0, labelbottom=False, labelleft=False)

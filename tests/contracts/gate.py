@@ -19,8 +19,8 @@ SHAPES = [(2, 8, 5, 7), (3, 16, 1, 1), (1, 1, 4, 4), (4, 4, 3, 1), (2, 33, 2, 6)
 class Gate:
     """How the contract builds one kind of gate, for C channels.
 
-    ``axes`` says where the gate has a size other than 1: along the channels (1), the positions (2, 3),
-    or both.
+    ``axes`` says where the gate has a size other than 1: along the channels (1), the positions
+    (2, 3), or both.
     """
 
     name: str

@@ -25,7 +25,7 @@ def longest(budget, heads, itemsize):
 
 
 def cache(n, layers, heads, d, size):
-    return kv_cache_bytes(n, num_layers=layers, kv_heads=heads, head_width=d, itemsize=size)
+    return kv_cache_bytes(n, depth=layers, kv_heads=heads, head_dim=d, itemsize=size)
 
 
 @pytest.mark.parametrize(("name", "answer"), [

@@ -98,7 +98,7 @@ def test_block_flops_are_those_of_a_transformer_layer(B, n, D, H, r):
     with sdpa_kernel(SDPBackend.MATH):
         total = counted(lambda: layer(torch.randn(B, n, D)))
     assert total == matmuls(block_flops(n, D, num_heads=H, mlp_ratio=r, batch=B))
-    assert mlp_flops(n, D, ratio=r, batch=B) == 4 * r * B * n * D * D
+    assert mlp_flops(n, D, mlp_ratio=r, batch=B) == 4 * r * B * n * D * D
 
 
 def test_the_fused_kernel_costs_the_same_operations():
@@ -209,28 +209,28 @@ def test_peak_bytes_agrees_with_the_profiler():
 
 def test_kv_cache_of_published_sizes():
     """80 layers, 8 heads of 128 for keys and values, 2 bytes: 320 KiB a token."""
-    assert kv_cache_bytes(1, num_layers=80, kv_heads=8, head_width=128) == 320 * 2**10
-    cache = kv_cache_bytes(2**17, num_layers=80, kv_heads=8, head_width=128)
+    assert kv_cache_bytes(1, depth=80, kv_heads=8, head_dim=128) == 320 * 2**10
+    cache = kv_cache_bytes(2**17, depth=80, kv_heads=8, head_dim=128)
     assert cache == 40 * 2**30
-    assert kv_cache_bytes(2**17, num_layers=80, kv_heads=64, head_width=128) == 8 * cache
+    assert kv_cache_bytes(2**17, depth=80, kv_heads=64, head_dim=128) == 8 * cache
     k = torch.zeros(3, 4, 10, 16)  # B, heads, n, d of one layer
     assert kv_cache_bytes(
-        10, num_layers=5, kv_heads=4, head_width=16, batch=3, itemsize=4
+        10, depth=5, kv_heads=4, head_dim=16, batch=3, itemsize=4
     ) == 5 * 2 * k.nbytes  # fmt: skip
 
 
 @pytest.mark.parametrize(("call", "message"), [
     (lambda: attention_flops(0, 8), "num_queries: expected an integer of at least 1, got 0"),
-    (lambda: attention_flops(4, 8.0), "width"),
-    (lambda: attention_flops(4, 8, num_heads=3), "width: expected a multiple of num_heads = 3"),
+    (lambda: attention_flops(4, 8.0), "embed_dim"),
+    (lambda: attention_flops(4, 8, num_heads=3), "embed_dim: expected a multiple of num_heads = 3"),
     (lambda: attention_flops(4, 8, num_heads=4, kv_heads=3), "kv_heads: expected a divisor"),
     (lambda: attention_flops(4, 8, num_heads=4, kv_heads=8), "kv_heads: expected a divisor"),
     (lambda: attention_flops(4, 8, num_keys=0), "num_keys"),
     (lambda: attention_bytes(4, 8, itemsize=0), "itemsize"),
     (lambda: attention_peak_bytes(4, 8, batch=-1), "batch"),
-    (lambda: block_flops(4, 8, mlp_ratio=0), "ratio"),
+    (lambda: block_flops(4, 8, mlp_ratio=0), "mlp_ratio"),
     (lambda: mlp_flops(True, 8), "num_tokens"),
-    (lambda: kv_cache_bytes(4, num_layers=0, kv_heads=1, head_width=1), "num_layers"),
+    (lambda: kv_cache_bytes(4, depth=0, kv_heads=1, head_dim=1), "depth"),
 ])  # fmt: skip
 def test_bad_sizes(call, message):
     with pytest.raises(ValueError, match=message):
