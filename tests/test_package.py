@@ -85,3 +85,15 @@ def test_widgets_are_found_in_the_chapters():
 def test_names_documented_by_the_first_release(documented):
     module, _, name = documented.rpartition(".")
     assert getattr(importlib.import_module(module), name) is getattr(attn_utils, name)
+
+
+@pytest.mark.parametrize(
+    ("older", "name"),
+    [
+        ("ConcatAttention", "LocationAttention"),
+        ("Cache", "KVCache"),
+        ("Memory", "EncoderOutput"),
+    ],
+)
+def test_older_names_go_on_working(older, name):
+    assert getattr(attn_utils, older) is getattr(attn_utils, name)

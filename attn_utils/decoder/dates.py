@@ -68,7 +68,7 @@ def all_dates() -> list[datetime.date]:
 
 
 def written_forms(date: datetime.date) -> list[str]:
-    """Write a date in fifteen ways, in small letters, from "3.3.19" to a whole phrase.
+    """Write a date in fifteen ways, in lower case, from "3.3.19" to a whole phrase.
 
     Two digits of a year mean 1970 to 2069. Numbers with dots have the day first, numbers with
     strokes the year: nothing is ambiguous.
@@ -101,7 +101,7 @@ def written_forms(date: datetime.date) -> list[str]:
 
 
 def source_tokens(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Turn texts into tokens, one for each character; capital letters count as small ones.
+    """Turn texts into tokens, one for each character; upper case is read as lower case.
 
     Returns:
         Tokens (B, S), padded with 0, and lengths (B,).

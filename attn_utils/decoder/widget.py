@@ -40,7 +40,7 @@ EXAMPLES = (
 
 
 def readable(text: str) -> str:
-    """The characters of a text that the models know, in small letters."""
+    """The characters of a text that the models know, in lower case."""
     return "".join(c for c in text.lower() if c in SOURCE_CHARACTERS)
 
 
@@ -108,7 +108,7 @@ class AlignmentExplorer(LiveWidget):
     r"""Type a date; see how it is read, with attention and without, and where each step looks.
 
     Both models are encoder–decoders at character level that write a date as year-month-day. They
-    run in the browser, anew with every key that is pressed. Capital letters count as small ones;
+    run in the browser, anew with every key that is pressed. Upper case is read as lower case;
     characters that the models do not know are left out, and said.
 
     Args:

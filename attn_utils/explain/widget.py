@@ -351,11 +351,11 @@ class DigitReader(LiveWidget):
         figure.colorbar(shades, ax=image, shrink=0.8)
         for ax in (paper, image):
             ax.set(xticks=[], yticks=[])
-        chances = results["probabilities"].numpy()
-        best = int(chances.argmax())
-        colours = ["#D55E00" if c == best else "0.65" for c in range(len(chances))]
-        bars.barh(range(len(chances)), chances, color=colours)
-        bars.set(xlim=(0, 1), yticks=range(len(chances)), xlabel="probability")
+        probabilities = results["probabilities"].numpy()
+        best = int(probabilities.argmax())
+        colours = ["#D55E00" if c == best else "0.65" for c in range(len(probabilities))]
+        bars.barh(range(len(probabilities)), probabilities, color=colours)
+        bars.set(xlim=(0, 1), yticks=range(len(probabilities)), xlabel="probability")
         bars.invert_yaxis()
         bars.set_title(f"reads {best}", fontsize=10)
         figure.suptitle(self.title, fontsize=11, parse_math=False)

@@ -233,11 +233,11 @@ class HeadExplorer(LiveWidget):
         figure = Figure(figsize=(8.2, 3.8), layout="constrained")
         axes = figure.subplot_mosaic([["lines", "answers"]], width_ratios=[2.3, 1])
         self._draw_lines(axes["lines"])
-        chance = results["logits"][example].softmax(dim=-1).numpy()
+        probabilities = results["logits"][example].softmax(dim=-1).numpy()
         right, answer = self._labels[example], int(results["predicted"][example])
-        colours = ["#009E73" if c == right else "0.7" for c in range(len(chance))]
-        axes["answers"].barh(range(len(chance)), chance, color=colours)
-        axes["answers"].set_yticks(range(len(chance)), self._classes)
+        colours = ["#009E73" if c == right else "0.7" for c in range(len(probabilities))]
+        axes["answers"].barh(range(len(probabilities)), probabilities, color=colours)
+        axes["answers"].set_yticks(range(len(probabilities)), self._classes)
         axes["answers"].invert_yaxis()
         for label in axes["answers"].get_yticklabels():
             label.set_parse_math(False)
@@ -282,8 +282,8 @@ class HeadExplorer(LiveWidget):
                 label=f"{self._heads[h]} × {self.faders[h]:g}",
             )
         names = (self._query_tokens or self._tokens)[example], self._tokens[example]
-        for y, row, places in ((1.0, names[0], x_of[0]), (0.0, names[1], x_of[1])):
-            for i, (name, x) in enumerate(zip(row, places, strict=True)):
+        for y, row, positions in ((1.0, names[0], x_of[0]), (0.0, names[1], x_of[1])):
+            for i, (name, x) in enumerate(zip(row, positions, strict=True)):
                 bold = "bold" if y == 1 and i == query else "normal"
                 ax.text(
                     x, y, name, ha="center", va="center", fontsize=9, weight=bold, parse_math=False

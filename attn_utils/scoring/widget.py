@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 RULES = ("dot", "scaled dot", "cosine", "additive")
 BOUND = 3.0  # the plane reaches from -3 to 3
-GRID = 64  # places of the field along one side
+GRID = 64  # points of the field along one side
 STRIDE = 4  # every fourth of them is reported in `field`
 NUM_QUERIES, NUM_KEYS, LARGEST = 64, 16, 512  # of the random vectors
 # Stops of the dimension dial: powers of two and halfway (in the logarithm) between them.
@@ -42,7 +42,7 @@ REACH = (80.0, 5.0)  # half the width of the two histograms: unscaled, scaled
 
 
 def random_components(count: int, seed: int) -> npt.NDArray[np.float64]:
-    """Standard normal numbers that the browser can make as well, from a hash of their place.
+    """Standard normal numbers that the browser can make as well, from a hash of their position.
 
     Number i comes from two hashes, of 2i and 2i + 1, by the transform of Box and Muller. Each
     hash multiplies and shifts a 32-bit counter until its bits are mixed.
@@ -110,13 +110,13 @@ def _largest_slope(weights: Tensor) -> Tensor:
 class ScoringExplorer(LiveWidget):
     r"""The score lab: a query and keys to drag, four rules, a temperature and a dimension dial.
 
-    The plane shows the score that a key *would* get at each place, for the present query and
+    The plane shows the score that a key *would* get at each point, for the present query and
     rule. The weights of the keys are softmax(scores / temperature). Below, 64 random queries meet
     16 random keys in up to 512 dimensions, once with their plain dot products and once with the
     dot products divided by :math:`\sqrt d`; the same temperature divides these scores, too.
 
     Args:
-        keys: places of the keys, (n, 2); sets ``key_points``.
+        keys: positions of the keys, (n, 2); sets ``key_points``.
         additive: weights (W_q, W_k, b, w_v) of the additive rule
             :math:`w_v^\top \tanh(W_q q + W_k k + b)`, of the shapes (h, 2), (h, 2), (h,), (h,). By
             default eight hidden units, set by hand, that prefer keys close to the query.
@@ -131,7 +131,7 @@ class ScoringExplorer(LiveWidget):
         scores, weights: of the keys, (n,).
         winners: index of the key with the largest score under each of the four rules.
         spread: entropy of the weights, and the largest entry of the softmax's Jacobian.
-        field: the score at 16 × 16 places of the plane, rows from the top.
+        field: the score at 16 × 16 points of the plane, rows from the top.
         random: without √d and with it: standard deviation of the 1,024 scores, mean entropy of
             the weights, and the median over the queries of the largest Jacobian entry (6 numbers).
         histogram: counts of the scores in 40 bins from -80 to 80, then of the scaled ones in 40
@@ -189,10 +189,10 @@ class ScoringExplorer(LiveWidget):
 
     def __init__(self, keys: Any = None, *, additive: Any = None, **controls: Any) -> None:
         if keys is not None:
-            places = torch.as_tensor(keys, dtype=torch.float64).detach()
-            if places.ndim != 2 or places.shape[1] != 2:
-                raise ValueError(f"keys: expected shape (n, 2), got {tuple(places.shape)}")
-            controls["key_points"] = places.flatten()
+            points = torch.as_tensor(keys, dtype=torch.float64).detach()
+            if points.ndim != 2 or points.shape[1] != 2:
+                raise ValueError(f"keys: expected shape (n, 2), got {tuple(points.shape)}")
+            controls["key_points"] = points.flatten()
         weights = _hand_made() if additive is None else additive
         if not isinstance(weights, (tuple, list)) or len(weights) != 4:
             raise ValueError("additive: expected four tensors (W_q, W_k, b, w_v)")
@@ -295,7 +295,7 @@ class ScoringExplorer(LiveWidget):
         # centres of the grid's cells, the first row at the top; then every fourth
         centres = ((torch.arange(GRID, dtype=torch.float64) + 0.5) * 2 / GRID - 1) * BOUND
         x, y = centres[::STRIDE], -centres[::STRIDE]
-        places = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))], dim=-1)
+        points = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))], dim=-1)
 
         statistics, counts, curves = [], [], []
         for scaled, reach in zip((False, True), REACH, strict=True):
@@ -312,7 +312,7 @@ class ScoringExplorer(LiveWidget):
             "weights": weights,
             "winners": torch.stack([self.score(rule, keys).argmax() for rule in RULES]),
             "spread": torch.stack([_entropy(weights), _largest_slope(weights)]),
-            "field": self.score(self.rule, places),
+            "field": self.score(self.rule, points),
             "random": torch.stack(statistics),
             "histogram": torch.cat(counts),
             "entropies": torch.stack(curves),

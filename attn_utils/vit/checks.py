@@ -29,11 +29,11 @@ _KNOWN: dict[str, dict[Any, str]] = {
     },
     "numbers in a patch": {
         64: "numbers in a patch: each pixel has three colours",
-        384: "numbers in a patch: that is the width of a token, after the linear map",
+        384: "numbers in a patch: that is the width of a token, after the projection",
     },
     "tokens": {
         (16, 96, 384): "tokens: the class token is missing",
-        (16, 97, 192): "tokens: the linear map has made them as wide as the model",
+        (16, 97, 192): "tokens: the projection has made them as wide as the model",
         (16, 384, 97): "tokens: (B, tokens, width), the width comes last",
         (97, 384): "tokens: the batch axis is missing",
     },
