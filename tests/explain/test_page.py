@@ -15,13 +15,12 @@ import torch
 from playwright.sync_api import Browser, Locator, Page
 
 from attn_utils import VisionTransformer
-from attn_utils.explain.widget import bitmap_of, pack, unpack
+from attn_utils.explain.widget import unpack
 from attn_utils.widgets import DigitReader
 from tests.driving import settle
 from tests.pages import SITE, Watch, new_context
 
 PATH = "book/13-reading-attention.html"
-RESULTS = ("seen", "logits", "probabilities", "weights", "rollout")
 EMPTY = "0" * 256
 # a seven, as rows and columns of the pen's way over 32 × 32 dots
 SEVEN = [(4, 6), (4, 25), (16, 17), (28, 12)]
