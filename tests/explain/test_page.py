@@ -15,7 +15,7 @@ import torch
 from playwright.sync_api import Browser, Locator, Page
 
 from attn_utils import VisionTransformer
-from attn_utils.explain.widget import unpack
+from attn_utils.explain.widget import bitmap_of, pack, unpack
 from attn_utils.widgets import DigitReader
 from tests.driving import settle
 from tests.pages import SITE, Watch, new_context

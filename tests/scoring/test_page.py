@@ -33,11 +33,6 @@ def opened(watch: Watch, **controls: Any) -> Page:
     return watch.open(f"{PATH}#scoring-explorer?{query}" if controls else PATH)
 
 
-def to(page: Page, label: str, value: float) -> None:
-    move_slider(lab(page).get_by_label(label, exact=True), value)
-    settle(page)
-
-
 def test_keyboard_alone(watch: Watch) -> None:
     page = watch.open(PATH)
     before = numbers(page)
