@@ -22,18 +22,31 @@ _DECLARED = re.compile(
 )
 
 
-def front_end(module: str, suffix: str) -> str:
+class FrontEnd:
+    """A class attribute whose text is read from the sources whenever it is asked for.
+
+    A widget asks once, when it is created: an author who has changed a source re-runs the cell
+    and sees the change, without a new kernel.
+    """
+
+    def __init__(self, own: Path) -> None:
+        self.own = own
+
+    def __get__(self, instance: object, owner: type | None = None) -> str:
+        if self.own.suffix == ".js":
+            return joined(self.own)
+        files = [*sorted(KIT.glob(f"*{self.own.suffix}")), self.own]
+        return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
+
+
+def front_end(module: str, suffix: str) -> FrontEnd:
     """Read a widget's module with all that it imports, or its style sheet after the kit's.
 
     Args:
         module: ``__file__`` of the widget's Python module; the others lie beside it.
         suffix: ".js" or ".css".
     """
-    own = Path(module).with_suffix(suffix)
-    if suffix == ".js":
-        return joined(own)
-    files = [*sorted(KIT.glob(f"*{suffix}")), own]
-    return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
+    return FrontEnd(Path(module).with_suffix(suffix))
 
 
 def joined(entry: Path) -> str:

@@ -163,31 +163,6 @@ def test_the_line_of_counts_and_what_is_hidden(watch: Watch) -> None:
     agrees(page, block="ECA", kernel="5", where=5)
 
 
-def test_a_wrong_link_does_no_harm(watch: Watch) -> None:
-    fragments = ["where=9", "volumes=[1,1]", "block=%22x%22", "pixels=5", "reduction=2"]
-    fragments += ["pixels=%22<b>zz%22", f"pixels=%22zz{'0' * 510}%22"]
-    for fragment in fragments:
-        page = watch.open(f"{PATH}#gate-explorer?{fragment}")
-        agrees(page)
-        page.goto("about:blank")
-    assert watch.bad == []
-
-
-def test_copied_python_rebuilds_the_state(watch: Watch) -> None:
-    page = watch.open(PATH)
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    tile(page, 2).focus()
-    page.keyboard.press(" ")
-    explorer(page).get_by_label("block").select_option("ECA")
-    found = numbers(page)
-    explorer(page).get_by_role("button", name="Copy as Python").click()
-    source = page.evaluate("() => navigator.clipboard.readText()")
-    space: dict[str, Any] = {}
-    exec(source.replace("\nGateExplorer(", "\nwidget = GateExplorer("), space)
-    for name in RESULTS:
-        np.testing.assert_allclose(found[name], getattr(space["widget"], name), atol=1e-5)
-
-
 def test_fits(watch_everywhere: Watch) -> None:
     page = watch_everywhere.open(PATH)
     box = explorer(page)

@@ -118,62 +118,6 @@ def test_no_goal_is_reached_by_a_near_miss(watch: Watch) -> None:
         page.goto("about:blank")
 
 
-@pytest.mark.parametrize("fragment", [
-    "n=3&width=0.5&precision=%22int8%22&is_causal=1", "n=%22many%22&foo=1&kernel=%7B",
-])  # fmt: skip
-def test_a_wrong_link_changes_nothing(watch: Watch, fragment: str) -> None:
-    page = watch.open(f"{PATH}#cost-calculator?{fragment}")
-    agree(numbers(page))
-    assert watch.bad == []
-
-
-def test_a_link_to_half_a_token_means_a_whole_one(watch: Watch) -> None:
-    page = opened(watch, n=100.5)
-    agree(numbers(page), n=101)
-    assert calculator(page).get_by_label("tokens n").input_value() == "101"
-
-
-def test_link_python_and_reset(watch: Watch) -> None:
-    page = watch.open(PATH)
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    start = numbers(page)
-    calculator(page).get_by_label("attention").select_option("fused")
-    calculator(page).get_by_label("device memory").select_option("80")
-    expected = numbers(page)
-    calculator(page).get_by_role("button", name="Copy as Python").click()
-    source = page.evaluate("() => navigator.clipboard.readText()")
-    space: dict[str, Any] = {}
-    exec(source.replace("\nCostCalculator(", "\nwidget = CostCalculator("), space)
-    np.testing.assert_allclose(expected["crossings"], space["widget"].crossings, rtol=1e-6)
-    link = page.evaluate("() => location.href")
-    page.goto("about:blank")
-    page.goto(link)
-    page.wait_for_selector("html[data-live-host=ready]")
-    for name, value in numbers(page).items():
-        np.testing.assert_allclose(value, expected[name])
-    page.goto("about:blank")
-    watch.open(PATH)
-    calculator(page).get_by_label("tokens n").fill("9000")
-    calculator(page).get_by_role("button", name="Reset").click()
-    for name, value in numbers(page).items():
-        np.testing.assert_allclose(value, start[name])
-
-
-def test_saved_picture_shows_both_curves(watch: Watch) -> None:
-    page = watch.open(PATH)
-    with page.expect_download() as download:
-        calculator(page).get_by_role("button", name="Save picture").click()
-    from matplotlib.image import imread
-
-    picture = imread(download.value.path())[..., :3]
-    middle = picture.shape[1] // 2
-    for half in (picture[:, :middle], picture[:, middle:]):
-        blue = (half[..., 2] > 0.55) & (half[..., 0] < 0.3)
-        orange = (half[..., 0] > 0.6) & (half[..., 2] < 0.2)
-        assert blue.sum() > 500
-        assert orange.sum() > 500
-
-
 def test_everywhere_without_sideways_scrolling(watch_everywhere: Watch) -> None:
     page = opened(watch_everywhere, n=1_048_576, width=16384, batch=256, memory=1)
     settle(page)

@@ -16,7 +16,6 @@ from tests.pages import Watch
 
 PATH = "book/07-multi-head-attention.html"
 RESULTS = ("logits", "predicted", "accuracy")
-HEADS = ("family", "ring", "everybody", "right neighbour")
 
 
 def explorer(page: Page, which: int = 0) -> Locator:
@@ -219,37 +218,6 @@ def test_the_trained_heads(watch: Watch) -> None:
     exec(source, {"explorer": model})  # the data are the notebook's, only the state is copied
     assert model.faders == [0, 1, 1, 1]
     assert watch.bad == []
-
-
-@pytest.mark.parametrize("fragment", [
-    "example=40", "faders=[1,1]", "faders=[1,1,1,3]", "shown=true", "query=9", "guessing=1",
-])  # fmt: skip
-def test_a_wrong_link_changes_nothing(watch: Watch, fragment: str) -> None:
-    page = watch.open(f"{PATH}#head-explorer?{fragment}")
-    agree(page, HeadExplorer())
-    assert explorer(page).get_by_label("example", exact=True).input_value() == "0"
-    assert watch.bad == []
-
-
-def test_a_link_between_the_steps_is_rounded(watch: Watch) -> None:
-    page = watch.open(f"{PATH}#head-explorer?example=2.6&query=0.4&shown=[1,0.2,1,1]")
-    settle(page)
-    assert explorer(page).get_by_label("example", exact=True).input_value() == "3"
-    assert not explorer(page).get_by_label("lines of ring", exact=True).is_checked()
-    assert watch.bad == []
-
-
-def test_copied_python_rebuilds_the_state(watch: Watch) -> None:
-    page = watch.open(PATH)
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    fade(page, "ring", 0.7)
-    move(page, "example", 5)
-    explorer(page).get_by_role("button", name="Copy as Python").click()
-    source = page.evaluate("() => navigator.clipboard.readText()")
-    space: dict[str, Any] = {}
-    exec(source.replace("\nHeadExplorer(", "\nwidget = HeadExplorer("), space)
-    agree(page, space["widget"])
-    assert space["widget"].example == 5
 
 
 def test_fits_and_reset(watch_everywhere: Watch) -> None:

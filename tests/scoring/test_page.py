@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page
 
 from attn_utils.widgets import ScoringExplorer
-from tests.driving import move_slider, settle
+from tests.driving import settle
 from tests.pages import Watch
 
 PATH = "book/03-scoring-functions.html"
@@ -31,11 +31,6 @@ def opened(watch: Watch, **controls: Any) -> Page:
     """Open the page in a state, by its link."""
     query = "&".join(f"{name}={quote(json.dumps(value))}" for name, value in controls.items())
     return watch.open(f"{PATH}#scoring-explorer?{query}" if controls else PATH)
-
-
-def to(page: Page, label: str, value: float) -> None:
-    move_slider(lab(page).get_by_label(label, exact=True), value)
-    settle(page)
 
 
 def test_keyboard_alone(watch: Watch) -> None:

@@ -175,24 +175,6 @@ def test_goals(watch: Watch) -> None:
     assert "reach matters" in reached(page)
 
 
-def test_a_link_reopens_the_state(watch: Watch) -> None:
-    page = watch.open(PATH)
-    drag(page, 1, 5, 5)
-    mask(page).get_by_label("channel attention first").uncheck()
-    settle(page)
-    want, moved, link = numbers(page), places(page), page.url
-    page.goto("about:blank")
-    page.goto(link)
-    page.wait_for_selector("html[data-live-host=ready]")
-    assert numbers(page) == want
-    assert places(page) == moved
-    page.goto("about:blank")
-    page.goto(link.split("#")[0] + '#spatial-mask-explorer?left=[0,0]&kernel="5"')
-    page.wait_for_selector("html[data-live-host=ready]")
-    assert places(page) != moved  # what no control can produce is not taken over
-    assert watch.bad == []
-
-
 def test_a_finger_drags_and_does_not_scroll(phone: BrowserContext, site: str) -> None:
     watch = Watch(phone, site)
     page = watch.open(PATH)

@@ -126,42 +126,6 @@ def test_the_head_that_does_not_ask_is_found_by_moving(watch: Watch) -> None:
     assert "does not care who asks" in explorer(page).locator(".aw-reached").inner_text()
 
 
-@pytest.mark.parametrize("fragment", [
-    "patch=%2215%22", "layer=4", "head=0", "down=2", "picture=2", "view=%22flow%22", "foo=1",
-])  # fmt: skip
-def test_a_wrong_link_changes_nothing(watch: Watch, fragment: str) -> None:
-    page = watch.open(f"{PATH}#patch-explorer?{fragment}")
-    np.testing.assert_allclose(numbers(page)["row"], PatchExplorer().row, atol=1e-5)
-    assert watch.bad == []
-
-
-def test_link_and_copied_python_rebuild_the_state_and_reset_clears_it(watch: Watch) -> None:
-    page = watch.open(PATH)
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    start = numbers(page)
-    explorer(page).get_by_label("patch size").select_option("28")
-    move_slider(explorer(page).get_by_label("sharpness"), 0.5)
-    explorer(page).get_by_label("show").select_option("mean of heads")
-    expected = numbers(page)
-    explorer(page).get_by_role("button", name="Copy as Python").click()
-    source = page.evaluate("() => navigator.clipboard.readText()")
-    space: dict[str, Any] = {}
-    exec(source.replace("\nPatchExplorer(", "\nwidget = PatchExplorer("), space)
-    np.testing.assert_allclose(expected["row"], space["widget"].row, atol=1e-5)
-    link = page.evaluate("() => location.href")
-    page.goto("about:blank")
-    page.goto(link)
-    page.wait_for_selector("html[data-live-host=ready]")
-    for name, value in numbers(page).items():
-        np.testing.assert_allclose(value, expected[name], atol=1e-9)
-    page.goto("about:blank")
-    watch.open(PATH)
-    explorer(page).get_by_label("patch size").select_option("28")
-    explorer(page).get_by_role("button", name="Reset").click()
-    for name, value in numbers(page).items():
-        np.testing.assert_allclose(value, start[name])
-
-
 def test_a_trained_model_s_weights(watch: Watch) -> None:
     """The second explorer of the page: rows sum to 1, and the rollout is the product."""
     page = watch.open(PATH)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anywidget
 import pytest
 from playwright.sync_api import Browser
 
 from attn_utils.widgets import all_widgets
-from attn_utils.widgets.joining import joined
+from attn_utils.widgets.joining import front_end, joined
 
 RENDERS = """async (source) => {
   const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
@@ -91,3 +92,16 @@ def test_imported_files_come_first_and_once(tmp_path: Path) -> None:
 def test_what_cannot_be_joined_is_refused(tmp_path: Path, files: dict[str, str], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         joined(write(tmp_path, **files))
+
+
+def test_a_changed_source_is_seen_by_the_next_widget(tmp_path: Path) -> None:
+    write(tmp_path, part="export const one = 1;\n", widget='import { one } from "./part.js";\n')
+
+    class Sketch(anywidget.AnyWidget):  # type: ignore[misc]
+        _esm = front_end(str(tmp_path / "widget.py"), ".js")
+
+    before = Sketch()
+    assert "one = 1" in before._esm
+    write(tmp_path, part="export const one = 2;\n")
+    assert "one = 2" in Sketch()._esm
+    assert "one = 1" in before._esm

@@ -65,6 +65,8 @@ def hostile(spec: dict[str, Any]) -> list[Any]:
         values.append(True)
     if spec["kind"] != "text":
         values.append("<img src=x onerror=alert(1)>")
+    if "pattern" in spec:
+        values.append("g" * spec["max"])
     if spec["kind"] == "number" and spec["step"] != "any":
         values += [spec["min"] + spec["step"] / 2, spec["max"] + spec["step"]]
     return values
@@ -113,15 +115,22 @@ def test_a_broken_link_changes_nothing(bench: Bench, rest: str) -> None:
     assert bench.linked() == {}
 
 
-def test_lists_of_another_length_change_nothing(bench: Bench) -> None:
+def test_lists_that_do_not_fit_change_nothing(bench: Bench) -> None:
     lists = {
-        name: getattr(bench.widget, name)
+        name: (getattr(bench.widget, name), spec)
         for name, spec in bench.widget._controls
         if spec["kind"] == "numbers"
     }
-    for change in (lambda x: x[:-1], lambda x: [*x, x[0]], lambda x: [*x[:-1], None]):
-        bench.open(**{name: change(value) for name, value in lists.items()})
+    for last in ([], [0, 0], [None], ["0"], [1e9]):
+        bench.open(**{name: [*value[:-1], *last] for name, (value, _) in lists.items()})
         assert bench.linked() == {}
+    half = {
+        name: [*value[:-1], spec["min"] + spec["step"] / 2]
+        for name, (value, spec) in lists.items()
+        if spec["step"] != "any"
+    }
+    bench.open(**half)
+    assert bench.linked() == {}
 
 
 def test_copied_python_rebuilds_the_state(bench: Bench) -> None:
@@ -172,6 +181,44 @@ def test_a_saved_picture_shows_what_the_reader_sees(bench: Bench, theme: str) ->
     assert len(missing) <= 0.02 * len(shown), sorted(missing)
     edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     assert np.ptp(edge, axis=0).max() < 0.02, "nothing is cut off, no rim"
+
+
+COPY = """() => {
+    const decode = Image.prototype.decode;
+    Image.prototype.decode = function () {
+        const text = decodeURIComponent(this.src.slice(this.src.indexOf(',') + 1));
+        window.copy = new DOMParser().parseFromString(text, 'image/svg+xml');
+        return decode.call(this);
+    };
+}"""
+# Inputs with what is set in them, and texts; from the page, and from the copy of it, where the
+# state of an input has to stand in its attributes.
+SHOWN = """stage => {
+    const seen = (e) => e.checkVisibility() && !e.closest('button, .aw-visually-hidden');
+    const texts = document.createTreeWalker(stage, NodeFilter.SHOW_TEXT);
+    const words = [];
+    while (texts.nextNode())
+        if (seen(texts.currentNode.parentElement)) words.push(texts.currentNode.data);
+    const inputs = [...stage.querySelectorAll('input')].filter(seen);
+    return { words, inputs: inputs.map((e) => [e.value, e.checked]) };
+}"""
+KEPT = """() => {
+    const texts = document.createTreeWalker(copy, NodeFilter.SHOW_TEXT);
+    const words = [];
+    while (texts.nextNode()) words.push(texts.currentNode.data);
+    const stateOf = (e) => [e.getAttribute('value'), e.hasAttribute('checked')];
+    return { words, inputs: [...copy.querySelectorAll('input')].map(stateOf) };
+}"""
+
+
+def test_a_saved_picture_keeps_inputs_and_words(bench: Bench) -> None:
+    box = bench.open(**changed_state(bench.widget))
+    shown = box.locator(".aw-stage").evaluate(SHOWN)
+    bench.page.evaluate(COPY)
+    bench.saved_picture()
+    kept = bench.page.evaluate(KEPT)
+    assert kept["inputs"] == shown["inputs"]
+    assert set(shown["words"]) - {""} <= set(kept["words"])
 
 
 def test_a_browser_without_foreign_objects_saves_the_drawings(bench: Bench) -> None:
