@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from queue import Empty
 from typing import Any
 
 import pytest
+from kernel_guard import set_threads
 from nbval.kernel import RunningKernel
 from nbval.plugin import IPyNbCell
 
-# for the notebooks' kernels: small networks gain little from threads, and lose on a busy machine
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+set_threads()
 
 
 class KernelDied(RuntimeError):
@@ -43,12 +42,18 @@ def await_reply(self: RunningKernel, msg_id: str, timeout: float | None = None) 
 RunningKernel.await_reply = await_reply
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Leave the limit of time for a notebook's cell to nbval."""
+    if isinstance(item, IPyNbCell):
+        item.add_marker(pytest.mark.timeout(0))
+
+
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> None:
     """Remember the first cell of a notebook that failed."""
-    failed = call.when == "call" and call.excinfo is not None
     if (
-        failed
-        and isinstance(item, IPyNbCell)
+        isinstance(item, IPyNbCell)
+        and call.when == "call"
+        and call.excinfo is not None
         and not call.excinfo.errisinstance(pytest.skip.Exception)
     ):
         item.parent.first_failure = getattr(item.parent, "first_failure", item.name)

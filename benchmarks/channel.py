@@ -51,7 +51,8 @@ class PlainECA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Gate the channels, (B, C, Height, Width) -> the same."""
         z = F.adaptive_avg_pool2d(x, 1).flatten(1).unsqueeze(1)
-        return x * self.conv(z).sigmoid().view(*x.shape[:2], 1, 1).expand_as(x)
+        gate: Tensor = self.conv(z).sigmoid()
+        return x * gate.view(*x.shape[:2], 1, 1).expand_as(x)
 
 
 def keep_freed_memory() -> None:

@@ -13,7 +13,6 @@ import functools
 import http.server
 import json
 import platform
-import shutil
 import statistics
 import sys
 import threading
@@ -23,10 +22,11 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-from tests.book.conftest import Handler
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+from chromium import HINT, find_chromium
 
 from tests.conftest import FLAGS
+from tests.pages import Handler
 
 STEPS = 40
 # Milliseconds of script for one control step: set a control, let the widget draw, in one task.
@@ -95,7 +95,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome") or sys.exit("no Chromium")
+    chromium = find_chromium() or sys.exit(HINT)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     results: dict[str, Any] = {"machine": platform.platform()}

@@ -10,6 +10,7 @@ one. Exit code 1 if a bound is missed.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import torch
 from measure import Run, Table, cpu_ratio, inference, main, peak_bytes, training
@@ -31,7 +32,7 @@ def measure(table: Table, quick: bool) -> None:
     torch.manual_seed(0)
     seconds = 1.5 if quick else 6.0
     lengths = [64, 512] if quick else [64, 256, 1024]
-    options = {"dropout": 0.0, "activation": "gelu", "batch_first": True}
+    options: dict[str, Any] = {"dropout": 0.0, "activation": "gelu", "batch_first": True}
 
     for norm_first, kind in ((True, "pre-norm"), (False, "post-norm")):
         theirs = nn.TransformerEncoderLayer(
@@ -49,17 +50,17 @@ def measure(table: Table, quick: bool) -> None:
             table.add(f"{kind} encoder, inference / torch's fast path", ratio, n=n)
             table.add("  its memory", peak_bytes(mine) / peak_bytes(other), n=n)
 
-    theirs = nn.TransformerDecoderLayer(WIDTH, HEADS, 4 * WIDTH, norm_first=True, **options)
-    ours = DecoderBlock.from_torch(theirs)
+    decoder = nn.TransformerDecoderLayer(WIDTH, HEADS, 4 * WIDTH, norm_first=True, **options)
+    ours_decoder = DecoderBlock.from_torch(decoder)
     for n in lengths:
         x, memory = torch.randn(2, BATCH, n, WIDTH)
         past = nn.Transformer.generate_square_subsequent_mask(n)
         causal = {"tgt_mask": past, "tgt_is_causal": True}
-        theirs.train(), ours.train()
-        mine, other = training(ours, x, memory), training(theirs, x, memory, **causal)
+        decoder.train(), ours_decoder.train()
+        mine, other = training(ours_decoder, x, memory), training(decoder, x, memory, **causal)
         table.add("decoder, training / torch", cpu_ratio(mine, other, seconds), n=n, bound=1.10)
-        theirs.eval(), ours.eval()
-        mine, other = inference(ours, x, memory), inference(theirs, x, memory, **causal)
+        decoder.eval(), ours_decoder.eval()
+        mine, other = inference(ours_decoder, x, memory), inference(decoder, x, memory, **causal)
         table.add("decoder, inference / torch", cpu_ratio(mine, other, seconds), n=n)
 
     model = LanguageModel(66, 128, 4, 4).eval()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,7 @@ class Plain(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, (B, 3, 224, 224) -> (B, 1000)."""
-        model = self.model
+        model: Any = self.model
         x = model.patch_embed.proj(images).flatten(2).transpose(1, 2)
         x = torch.cat([model.cls_token.expand(len(x), -1, -1), x], dim=1) + model.pos_embed
         for block in model.blocks:
@@ -38,7 +39,8 @@ class Plain(nn.Module):
             x = x + block.attn.proj(heads.transpose(1, 2).reshape(B, n, D))
             hidden = F.gelu(block.mlp.fc1(block.norm2(x)))
             x = x + block.mlp.fc2(hidden)
-        return model.head(model.norm(x)[:, 0])
+        logits: Tensor = model.head(model.norm(x)[:, 0])
+        return logits
 
 
 def measure(table: Table, quick: bool) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from chromium import HINT, find_chromium
 from playwright.sync_api import Browser, sync_playwright
 
 from attn_utils.widgets.joining import joined
@@ -30,17 +30,12 @@ FLAGS = [
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of the system's Chromium or Chrome. Without one, tests are skipped; in CI they fail."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    path = find_chromium()
     if path:
         return path
-    hint = (
-        "no Chromium found: install it (Debian: apt-get install chromium; macOS: "
-        "brew install --cask chromium) or set CHROMIUM to the path of Chromium or Chrome"
-    )
     if os.environ.get("CI"):
-        pytest.fail(hint)
-    pytest.skip(hint)
+        pytest.fail(HINT)
+    pytest.skip(HINT)
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +36,26 @@ def test_every_public_name_can_be_imported_from_the_package(module):
     loaded = importlib.import_module(module)
     for name in getattr(loaded, "__all__", []):
         assert getattr(attn_utils, name) is getattr(loaded, name)
+
+
+def test_the_package_collects_the_names_of_its_folders_one_in_a_line():
+    tree = ast.parse(Path(attn_utils.__file__).read_text(encoding="utf-8"))
+    lines = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    collected = [
+        (node.module, alias.name, alias.asname)
+        for node in lines
+        for alias in node.names
+        if node.level == 1
+    ]
+    folders = [name for _, name, _ in pkgutil.iter_modules(attn_utils.__path__)]
+    public = [
+        (folder, name, name)
+        for folder in folders
+        if folder not in ("checkpoints", "masks", "widgets")  # old names; widgets stay apart
+        for name in importlib.import_module(f"attn_utils.{folder}").__all__
+    ]
+    assert sorted(collected) == sorted(public)
+    assert all(len(node.names) == 1 for node in lines)
 
 
 def test_importing_loads_torch_and_nothing_heavier():

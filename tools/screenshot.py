@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
+from chromium import HINT, find_chromium
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -18,10 +17,7 @@ STATE = '#cue-explorer?use="read"&salience_gain=1.6&query_gain=2.4'
 
 def main() -> None:
     """Open chapter 1 in Chromium with the explorer in a telling state and photograph it."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if not chromium:
-        sys.exit("no Chromium found: install it or set CHROMIUM to its path")
+    chromium = find_chromium() or sys.exit(HINT)
     if not PAGE.exists():
         sys.exit("the book is not built: run 'make book' first")
     with sync_playwright() as playwright:

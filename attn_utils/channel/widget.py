@@ -239,5 +239,5 @@ class GateExplorer(LiveWidget):
             axes[0, c].set_title(f"channel {c + 1}", fontsize=9)
         for row, name in enumerate(("x", "mean z", "gate s", "s · x")):
             axes[row, 0].set_ylabel(name, fontsize=9)
-        figure.suptitle(self.title, fontsize=10)
+        figure.suptitle(self.title, fontsize=10, parse_math=False)
         return figure

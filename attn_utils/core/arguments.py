@@ -12,6 +12,8 @@ def check_tensors(**named: Tensor) -> None:
     """Raise ValueError unless all are (…, n, width) with one dtype, device and leading axes."""
     first_name, first = next(iter(named.items()))
     for name, x in named.items():
+        if x is first and name != first_name:
+            continue  # self-attention: once is enough
         if not isinstance(x, Tensor):
             raise ValueError(f"{name}: expected a tensor, got {type(x).__name__}")
         if not x.is_floating_point() or x.ndim < 2:
@@ -77,3 +79,13 @@ def check_images(name: str, x: Tensor, channels: int | None = None) -> None:
         raise ValueError(f"{name}: expected floating-point numbers, got {x.dtype}")
     if x.shape[2] == 0 or x.shape[3] == 0:
         raise ValueError(f"{name}: expected at least one pixel, got shape {tuple(x.shape)}")
+
+
+def check_qkv(**named: Tensor) -> None:
+    """Raise ValueError unless queries, keys and values, in this order, fit a dot product."""
+    (q_name, q), (k_name, k), (v_name, v) = named.items()
+    check_tensors(**named)
+    if q.shape[-1] == 0:
+        raise ValueError(f"{q_name}: expected a width of at least 1, got shape {tuple(q.shape)}")
+    check_width(k_name, k, q.shape[-1])
+    check_same_length(k, v, (k_name, v_name))

@@ -11,18 +11,56 @@ attended; :mod:`attn_utils.core.masks` says how they fit.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Literal, overload
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .arguments import check_probability, check_same_length, check_tensors, check_width
-from .masks import causal_mask, fit_mask, softmax
+from .arguments import check_probability, check_qkv
+from .masks import broadcast_mask, causal_mask, softmax
 from .recording import is_recorded, record
 
 __all__ = ["scaled_dot_product_attention"]
 
 
+@overload
+def scaled_dot_product_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None = ...,
+    *,
+    is_causal: bool = ...,
+    dropout_p: float = ...,
+    scale: float | None = ...,
+    return_weights: Literal[False] = ...,
+) -> Tensor: ...
+@overload
+def scaled_dot_product_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None = ...,
+    *,
+    is_causal: bool = ...,
+    dropout_p: float = ...,
+    scale: float | None = ...,
+    return_weights: Literal[True],
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def scaled_dot_product_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None = ...,
+    *,
+    is_causal: bool = ...,
+    dropout_p: float = ...,
+    scale: float | None = ...,
+    return_weights: bool,
+) -> Tensor | tuple[Tensor, Tensor]: ...
 def scaled_dot_product_attention(
     q: Tensor,
     k: Tensor,
@@ -36,8 +74,8 @@ def scaled_dot_product_attention(
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Attend: ``softmax(q kᵀ / √d) v``, the one function that the book's modules attend with.
 
-    With ``return_weights`` the explicit formula is computed, and the T × S weights exist; so it is
-    while :func:`attn_utils.explain.record_attention` listens. Otherwise PyTorch's fused kernel
+    With ``return_weights`` the explicit formula is computed, and the T × S weights exist; so they
+    do while :func:`attn_utils.explain.record_attention` listens. Otherwise PyTorch's fused kernel
     gives the same output and never holds them all: its memory grows with T and S, not with their
     product (where it supports the inputs; on CPUs it needs dv = d).
 
@@ -68,10 +106,19 @@ def scaled_dot_product_attention(
     References:
         Vaswani et al. (2017). Attention is all you need. Dao et al. (2022). FlashAttention.
     """
-    check_qkv(q, k, v, ("q", "k", "v"))
+    check_qkv(q=q, k=k, v=v)
     check_probability("dropout_p", dropout_p)
+    if mask is not None:
+        mask = broadcast_mask(mask, (*q.shape[:-1], k.shape[-2]))
     output, weights = attend(
-        q, k, v, mask, is_causal=is_causal, dropout_p=dropout_p, scale=scale, weights=return_weights
+        q,
+        k,
+        v,
+        mask,
+        is_causal=is_causal,
+        dropout_p=dropout_p,
+        scale=scale,
+        return_weights=return_weights,
     )
     return output if weights is None else (output, weights)
 
@@ -85,66 +132,81 @@ def attend(
     is_causal: bool = False,
     dropout_p: float = 0.0,
     scale: float | None = None,
-    weights: bool = False,
+    return_weights: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """:func:`scaled_dot_product_attention` without its checks, for a caller who has checked."""
-    T, S = q.shape[-2], k.shape[-2]
-    if scale is None:
-        scale = 1 / math.sqrt(q.shape[-1])
-    if mask is not None:
-        mask = fit_mask(mask, (*q.shape[:-1], S))  # as many axes as the scores
-    explicit = weights or is_recorded()
-    if is_causal and (explicit or mask is not None):
-        causal = causal_mask(T, S, device=q.device)
-        mask = fit_mask(causal, (*q.shape[:-1], S)) if mask is None else mask & causal
+    """:func:`scaled_dot_product_attention` without its checks, for a caller who has checked.
+
+    Args:
+        q: (…, T, d), as for :func:`scaled_dot_product_attention`, and so are the others.
+        k: (…, S, d).
+        v: (…, S, dv).
+        mask: with as many axes as q (:func:`attn_utils.core.masks.broadcast_mask`).
+        is_causal: as above.
+        dropout_p: as above.
+        scale: as above.
+        return_weights: whether the second result is the weights or None.
+
+    Returns:
+        The output (…, T, dv), and the weights (…, T, S) or None.
+    """
+    explicit = return_weights or is_recorded()
+    short = q.is_cpu and not torch.compiler.is_compiling() and k.shape[-2] < _VECTOR
+    if is_causal and (explicit or short or mask is not None):
+        causal = causal_mask(q.shape[-2], k.shape[-2], device=q.device)
+        mask = causal if mask is None else mask & causal
         is_causal = False
 
     if explicit:
+        scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
         scores = (q * scale) @ k.transpose(-2, -1)  # (…, T, d) @ (…, d, S) -> (…, T, S)
-        shares = softmax(scores, mask, own=True)
-        record(shares)
-        return _average(shares, v, dropout_p), shares if weights else None
+        weights = softmax(scores, mask, inplace=True)
+        record(weights)
+        return average(weights, v, dropout_p), weights if return_weights else None
 
-    # The kernel wants (B, H, T, d); leading axes are independent, so B may as well count as heads.
-    query, key, value = q, k, v
-    if q.ndim < 4:
-        query, key, value = (x[(None,) * (4 - x.ndim)] for x in (q, k, v))  # -> (1, B, T, d)
+    shape = q.shape
+    if len(shape) != 4:
+        q, k, v = (_with_four_axes(x) for x in (q, k, v))
+        mask = None if mask is None else _with_four_axes(mask, shape[:-2])
     if mask is None:
+        # A mask that allows all: with one, the kernel keeps a NaN also among few keys.
+        everything = q.new_zeros(1, 1) if short else None
         output = F.scaled_dot_product_attention(
-            query, key, value, is_causal=is_causal, dropout_p=dropout_p, scale=scale
+            q, k, v, attn_mask=everything, is_causal=is_causal, dropout_p=dropout_p, scale=scale
         )
-        if q.device.type == "cpu" and (torch.compiler.is_compiling() or S < 64):
-            # With fewer keys than its vectors are wide (16 or so) and without a mask the CPU's
-            # kernel takes a query of NaN for one that may attend to nothing, and answers 0: an
-            # error upstream must not look like an answer.
-            lost = 0 * query.detach().amax(-1, keepdim=True)  # (…, T, 1), 0 or NaN
-            output = output + lost if output.requires_grad else output.add_(lost)
     else:
         # What a kernel does with a row of False differs between devices and releases: let such a
         # row attend to everything, then put 0.
-        mask = mask[(None,) * (4 - mask.ndim)]
-        dead = ~mask.any(-1, keepdim=True)  # (…, T, 1)
+        fully_masked = ~mask.any(-1, keepdim=True)  # (…, T, 1)
         output = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask | dead, dropout_p=dropout_p, scale=scale
+            q, k, v, attn_mask=mask | fully_masked, dropout_p=dropout_p, scale=scale
         )
         fill = Tensor.masked_fill if output.requires_grad else Tensor.masked_fill_
-        output = fill(output, dead, 0.0)
-    if output.ndim != q.ndim:
-        output = output.reshape(*q.shape[:-1], v.shape[-1])  # (1, B, T, dv) -> (B, T, dv)
+        output = fill(output, fully_masked, 0.0)
+    if len(shape) != 4:
+        output = output.reshape(*shape[:-1], v.shape[-1])
     return output, None
 
 
-def weigh(
-    scores: Tensor, values: Tensor, mask: Tensor | None, dropout_p: float, return_weights: bool
-) -> Tensor | tuple[Tensor, Tensor]:
-    """Weights from the caller's own scores, and the values averaged under them."""
-    weights = softmax(scores, None if mask is None else fit_mask(mask, scores.shape), own=True)
-    record(weights)
-    output = _average(weights, values, dropout_p)
-    return (output, weights) if return_weights else output
+#: Numbers in the CPU kernel's longest vector. With fewer keys, and without a mask, that kernel
+#: takes a row of NaN scores for one that may attend to nothing, and answers 0: an error upstream
+#: must not look like an answer.
+_VECTOR = 16
 
 
-def _average(weights: Tensor, values: Tensor, dropout_p: float) -> Tensor:
+def _with_four_axes(x: Tensor, leading: Sequence[int] | None = None) -> Tensor:
+    """Give x the axes of the fused kernel, (B, H, T, d), whatever its leading axes are.
+
+    Further axes count as B. A mask is expanded to the ``leading`` axes of the scores first, since
+    axes of size 1 could not be merged with others.
+    """
+    if x.ndim > 4:
+        x = x if leading is None else x.expand(*leading, *x.shape[-2:])
+        return x.flatten(0, -4)
+    return x.unsqueeze(-3)[(None,) * (3 - x.ndim)]  # (B, T, d) -> (B, 1, T, d)
+
+
+def average(weights: Tensor, values: Tensor, dropout_p: float = 0.0) -> Tensor:
+    """Average the values (…, S, dv) under the weights (…, T, S), some of them dropped."""
     if dropout_p > 0:
         weights = F.dropout(weights, dropout_p)
     return weights @ values  # (…, T, S) @ (…, S, dv) -> (…, T, dv)
@@ -152,7 +214,8 @@ def _average(weights: Tensor, values: Tensor, dropout_p: float) -> Tensor:
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:
     """Cut the width into heads: (B, n, D) -> (B, H, n, d), no copy."""
-    return x.reshape(*x.shape[:-1], num_heads, x.shape[-1] // num_heads).transpose(-3, -2)
+    B, n, D = x.shape
+    return x.reshape(B, n, num_heads, D // num_heads).transpose(1, 2)
 
 
 def join_heads(heads: Tensor) -> Tensor:
@@ -160,12 +223,4 @@ def join_heads(heads: Tensor) -> Tensor:
 
     The transpose has to come first: a reshape alone would mix positions with heads.
     """
-    return heads.transpose(-3, -2).flatten(-2)
-
-
-def check_qkv(q: Tensor, k: Tensor, v: Tensor, names: tuple[str, str, str]) -> None:
-    check_tensors(**dict(zip(names, (q, k, v), strict=True)))
-    if q.shape[-1] == 0:
-        raise ValueError(f"{names[0]}: expected a width of at least 1, got shape {tuple(q.shape)}")
-    check_width(names[1], k, q.shape[-1])
-    check_same_length(k, v, names[1:])
+    return heads.transpose(1, 2).flatten(2)

@@ -144,12 +144,12 @@ def masked_softmax(scores: Tensor, mask: Tensor | None = None, dim: int = -1) ->
             f"scores: expected at least one entry along axis {dim}, got shape {tuple(scores.shape)}"
         )
     if mask is not None:
-        mask = fit_mask(mask, scores.shape)
+        mask = broadcast_mask(mask, scores.shape)
     return softmax(scores, mask, dim)
 
 
-def fit_mask(mask: Tensor, shape: Sequence[int], name: str = "mask") -> Tensor:
-    """Give a mask as many axes as the scores, by the table above.
+def broadcast_mask(mask: Tensor, shape: Sequence[int], name: str = "mask") -> Tensor:
+    """Give a mask as many axes as the scores, so that it broadcasts, by the table above.
 
     Args:
         mask: boolean, True = may be attended.
@@ -186,12 +186,12 @@ def fit_mask(mask: Tensor, shape: Sequence[int], name: str = "mask") -> Tensor:
     return fitted
 
 
-def joined_mask(
+def join_masks(
     shape: Sequence[int], mask: Tensor | None, valid_lens: Tensor | None = None
 ) -> Tensor | None:
-    """Join a mask and lengths to one mask that fits scores of ``shape`` (B, H, T, S)."""
+    """Join a mask and lengths to one mask that broadcasts to scores of ``shape`` (B, H, T, S)."""
     if mask is not None:
-        mask = fit_mask(mask, shape)
+        mask = broadcast_mask(mask, shape)
     if valid_lens is None:
         return mask
     inside = length_mask(valid_lens, shape[-1]).unsqueeze(1)  # (B, 1, 1 or T, S)
@@ -204,25 +204,25 @@ def joined_mask(
     return inside if mask is None else inside & mask
 
 
-def softmax(scores: Tensor, mask: Tensor | None, dim: int = -1, *, own: bool = False) -> Tensor:
-    """:func:`masked_softmax` without its checks, for a mask that :func:`fit_mask` has fitted.
+def softmax(scores: Tensor, mask: Tensor | None, dim: int = -1, *, inplace: bool = False) -> Tensor:
+    """:func:`masked_softmax` without its checks, for a mask from :func:`broadcast_mask`.
 
-    ``own=True`` hands the scores over: they are overwritten where no gradient needs them, so that
-    inference holds one score matrix instead of two.
+    ``inplace=True`` hands the scores over: they are overwritten where no gradient needs them, so
+    that inference holds one score matrix instead of two.
     """
     dtype = scores.dtype
     if dtype in _HALF:
-        scores, own = scores.float(), True  # half precision is too coarse for a softmax
-    in_place = own and not scores.requires_grad
+        scores, inplace = scores.float(), True  # half precision is too coarse for a softmax
+    inplace = inplace and not scores.requires_grad
     if mask is None:
-        return (_softmax_(scores, dim) if in_place else torch.softmax(scores, dim)).to(dtype)
+        return (_softmax_(scores, dim) if inplace else torch.softmax(scores, dim)).to(dtype)
 
     # A softmax over −∞ only would be NaN, and so would its gradient, whatever is put in its place
-    # afterwards. So a dead row keeps its finite scores and is set to 0 at the end; its gradient
-    # stops there.
-    dead = ~mask.any(dim, keepdim=True)  # (…, T, 1)
-    hidden = ~(mask | dead)  # (…, T, S)
-    if in_place:
+    # afterwards. So a fully masked row keeps its finite scores and is set to 0 at the end; its
+    # gradient stops there.
+    fully_masked = ~mask.any(dim, keepdim=True)  # (…, T, 1)
+    hidden = ~(mask | fully_masked)  # (…, T, S)
+    if inplace:
         weights = _softmax_(scores.masked_fill_(hidden, -math.inf), dim)
         return weights.masked_fill_(~mask, 0.0).to(dtype)
     weights = torch.softmax(scores.masked_fill(hidden, -math.inf), dim)

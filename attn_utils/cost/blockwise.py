@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from attn_utils.core.arguments import check_same_length, check_sizes, check_tensors, check_width
-from attn_utils.core.masks import fit_mask
+from attn_utils.core.masks import broadcast_mask
 
 __all__ = ["blockwise_attention", "linear_attention"]
 
@@ -64,7 +64,7 @@ def blockwise_attention(
     check_sizes(block_size=block_size)
     T, S = q.shape[-2], k.shape[-2]
     if mask is not None:
-        mask = fit_mask(mask, (*q.shape[:-1], S)).expand(*(-1,) * (q.ndim - 2), T, S)
+        mask = broadcast_mask(mask, (*q.shape[:-1], S)).expand(*(-1,) * (q.ndim - 2), T, S)
     if T == 0:
         return q.new_zeros(*q.shape[:-1], v.shape[-1])
     queries = q * (1 / math.sqrt(q.shape[-1]))

@@ -158,7 +158,7 @@ class CostCalculator(LiveWidget):
 
         crossings = [last_that(f) + 1 for f in (below_projections, below_mlp)]
         crossings += [
-            last_that(lambda n, k=kernel: n == 0 or self.peak_of(n, k) <= budget)  # type: ignore[misc]
+            last_that(lambda n, k=kernel: self.peak_of(n, k) <= budget)  # type: ignore[misc]
             for kernel in ("explicit", "fused")
         ]
         peaks = [self.peak_of(n, kernel) / GIB for kernel in ("explicit", "fused")]
@@ -197,5 +197,5 @@ class CostCalculator(LiveWidget):
         for name in ("curve", "memory"):
             axes[name].axvline(self.n, color="#444", linestyle=":")
             axes[name].legend(fontsize=8)
-        figure.suptitle(self.title, fontsize=11)
+        figure.suptitle(self.title, fontsize=11, parse_math=False)
         return figure

@@ -69,14 +69,26 @@ def cue_weights(
 
 @overload
 def fuzzy_lookup(
-    query: Tensor, keys: Tensor, values: Tensor, *, sharpness: float = ...,
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    *,
+    sharpness: float = ...,
     return_weights: Literal[False] = ...,
-) -> Tensor: ...  # fmt: skip
+) -> Tensor: ...
 @overload
 def fuzzy_lookup(
-    query: Tensor, keys: Tensor, values: Tensor, *, sharpness: float = ...,
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    *,
+    sharpness: float = ...,
     return_weights: Literal[True],
-) -> tuple[Tensor, Tensor]: ...  # fmt: skip
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def fuzzy_lookup(
+    query: Tensor, keys: Tensor, values: Tensor, *, sharpness: float = ..., return_weights: bool
+) -> Tensor | tuple[Tensor, Tensor]: ...
 def fuzzy_lookup(
     query: Tensor,
     keys: Tensor,

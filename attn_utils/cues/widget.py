@@ -137,5 +137,5 @@ class CueExplorer(LiveWidget):
             ax.scatter(thing.x, thing.y, s=260, color=COLOURS[thing.colour], ec="#222", zorder=2)
             label = f"{thing.name} {weight:.2f}"
             ax.text(thing.x, thing.y + 32, label, ha="center", fontsize=7.5, zorder=3)
-        ax.set_title(self.title, fontsize=10)
+        ax.set_title(self.title, fontsize=10, parse_math=False)
         return figure

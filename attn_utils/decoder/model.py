@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, overload
 
 import torch
 from torch import Tensor, nn
@@ -236,6 +236,33 @@ class EncoderDecoder(nn.Module):
         return (logits, weights) if return_weights else logits
 
 
+@overload
+def greedy_decode(
+    model: EncoderDecoder,
+    source: Tensor,
+    valid_lens: Tensor,
+    num_steps: int,
+    *,
+    return_weights: Literal[False] = ...,
+) -> Tensor: ...
+@overload
+def greedy_decode(
+    model: EncoderDecoder,
+    source: Tensor,
+    valid_lens: Tensor,
+    num_steps: int,
+    *,
+    return_weights: Literal[True],
+) -> tuple[Tensor, Tensor | None]: ...
+@overload
+def greedy_decode(
+    model: EncoderDecoder,
+    source: Tensor,
+    valid_lens: Tensor,
+    num_steps: int,
+    *,
+    return_weights: bool,
+) -> Tensor | tuple[Tensor, Tensor | None]: ...
 @torch.no_grad()
 def greedy_decode(
     model: EncoderDecoder,

@@ -63,7 +63,7 @@ def main(seed: int = 4) -> None:
             schedule.step()
         model.half().float()  # what is stored is what is tested
         written = greedy_decode(model, sources[:1000], lens[:1000], 10)
-        exact = torch.eq(written, targets[:1000]).all(dim=1)  # type: ignore[arg-type]
+        exact = torch.eq(written, targets[:1000]).all(dim=1)
         print(f"{name}: exact match {exact.float().mean():.3f} of 1000 dates never seen")
         state = model.state_dict()
         arrays |= {f"{name}.{key}": x.numpy().astype(np.float16) for key, x in state.items()}

@@ -1,308 +1,163 @@
+// The alignment explorer: two models read a date while it is typed.
 import { halvesOf } from "../widgets/kit/buffers.js";
 import { button, field } from "../widgets/kit/controls.js";
-import { clamp, element, fixed, freshId, setAll, svg } from "../widgets/kit/dom.js";
+import { clamp, element, fixed, freshId } from "../widgets/kit/dom.js";
 import { onceShown, openWidget } from "../widgets/kit/frame.js";
-import { softmaxInto } from "../widgets/kit/math.js";
-import { pythonLiteral } from "../widgets/kit/share.js";
-import { colourRamp, onThemeChange } from "../widgets/kit/theme.js";
+import { remembering } from "../widgets/kit/remember.js";
+import { pythonForCell } from "../widgets/kit/share.js";
+import { onThemeChange } from "../widgets/kit/theme.js";
+import { alignmentMap } from "./alignment.js";
+import { readText, resultsOf, STEPS } from "./compute.js";
+import { colourKey, shadesOf } from "./shades.js";
+import { isImpossible, spoken } from "./spoken.js";
+import { writtenPanel } from "./written.js";
 
-// The alignment explorer: two GRU encoder–decoders read a date while it is typed.
-const STEPS = 10;
+const dataOf = (model) => ({
+  _floats: halvesOf(model.get("_floats")),
+  _shapes: model.get("_shapes"),
+  _characters: model.get("_characters"),
+});
 
-// ---- the arithmetic, in double precision (AlignmentExplorer.reference computes the same in torch)
-
-// y = W x + b for one vector; W is stored like nn.Linear's, row by row.
-const affine = (weight, bias, x) => {
-  const y = new Float64Array(weight.length / x.length);
-  for (let o = 0, at = 0; o < y.length; o++) {
-    let sum = bias ? bias[o] : 0;
-    for (let k = 0; k < x.length; k++) sum += weight[at++] * x[k];
-    y[o] = sum;
-  }
-  return y;
+// What is read, and what both models write.
+const reading = (state) => {
+  const found = readText(state);
+  const written = (reader) => reader.written.map((i) => state._characters[1][i]).join("");
+  return { ...found, answer: written(found.own), other: written(found.fixedOne) };
 };
-const sigmoid = (x) => 1 / (1 + Math.exp(-x));
-// One step of a GRU, with the gates in PyTorch's order: reset, update, new.
-const gruStep = (p, name, x, h) => {
-  const [wi, wh, bi, bh] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map((part) => p[name.replace("*", part)]);
-  const [i, j] = [affine(wi, bi, x), affine(wh, bh, h)];
-  const n = h.length;
-  return h.map((old, k) => {
-    const z = sigmoid(i[n + k] + j[n + k]);
-    const fresh = Math.tanh(i[2 * n + k] + sigmoid(i[k] + j[k]) * j[2 * n + k]);
-    return (1 - z) * fresh + z * old;
-  });
-};
-const rowOf = (table, width, i) => table.subarray(i * width, (i + 1) * width);
-const joined = (a, b) => {
-  const both = new Float64Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
-};
-const best = (numbers) => numbers.reduce((top, v, i) => (v > numbers[top] ? i : top), 0);
-
-// `p` holds the parameters by their names in the state_dict. What comes back maps tokens (from 1) to
-// the logits of greedy decoding (10 × classes), their softmax, what is written, and the weights (10 × S).
-const openReader = (p, embed) => {
-  const hidden = p["encoder.gru.weight_hh_l0"].length / (p["encoder.gru.bias_hh_l0"].length);
-  const width = p["decoder.first_state.bias"].length;
-  const classes = p["decoder.output.bias"].length;
-  const attention = p["decoder.attention.w_v.weight"];
-
-  const encode = (tokens) => {
-    const S = tokens.length;
-    const outputs = Array.from({ length: S }, () => new Float64Array(2 * hidden));
-    const ends = [];
-    for (const [suffix, from, step] of [["", 0, 1], ["_reverse", S - 1, -1]]) {
-      let h = new Float64Array(hidden);
-      for (let s = from, count = 0; count < S; s += step, count++) {
-        h = gruStep(p, `encoder.gru.*_l0${suffix}`, rowOf(p["encoder.embedding.weight"], embed, tokens[s]), h);
-        outputs[s].set(h, suffix ? hidden : 0);
-      }
-      ends.push(h);
-    }
-    return { outputs, summary: joined(...ends) };
-  };
-  return (tokens) => {
-    const S = tokens.length;
-    const result = { logits: new Float64Array(STEPS * classes), chances: new Float64Array(STEPS * classes), written: [], weights: new Float64Array(attention ? STEPS * S : 0) };
-    if (!S) return result;
-    const { outputs, summary } = encode(tokens);
-    const keys = attention ? outputs.map((x) => affine(p["decoder.attention.W_k.weight"], null, x)) : [];
-    let h = affine(p["decoder.first_state.weight"], p["decoder.first_state.bias"], summary).map(Math.tanh);
-    let previous = classes; // the start token
-    const scores = new Float64Array(S);
-    const row = new Float64Array(S);
-    for (let t = 0; t < STEPS; t++) {
-      h = gruStep(p, "decoder.gru.*_l0", rowOf(p["decoder.embedding.weight"], embed, previous), h);
-      let context = summary;
-      if (attention) {
-        const q = affine(p["decoder.attention.W_q.weight"], null, h);
-        for (let s = 0; s < S; s++) {
-          scores[s] = 0;
-          for (let k = 0; k < q.length; k++) scores[s] += attention[k] * Math.tanh(q[k] + keys[s][k]);
-        }
-        softmaxInto(scores, row);
-        result.weights.set(row, t * S);
-        context = new Float64Array(2 * hidden);
-        for (let s = 0; s < S; s++) for (let k = 0; k < context.length; k++) context[k] += row[s] * outputs[s][k];
-      }
-      const combined = affine(p["decoder.combine.weight"], p["decoder.combine.bias"], joined(h, context)).map(Math.tanh);
-      const logits = affine(p["decoder.output.weight"], p["decoder.output.bias"], combined);
-      result.logits.set(logits, t * classes);
-      softmaxInto(result.logits, result.chances, t * classes, classes);
-      result.written.push((previous = best(logits)));
-    }
-    return result;
-  };
-};
-// The two models from one buffer: `shapes` holds [name, ...sizes] in the buffer's order.
-const openReaders = (floats, shapes) => {
-  const models = { attention: {}, fixed: {} };
-  const embed = {};
-  let at = 0;
-  for (const [name, ...sizes] of shapes) {
-    const [kind, ...rest] = name.split(".");
-    models[kind][rest.join(".")] = floats.subarray(at, (at += sizes.reduce((a, b) => a * b, 1)));
-    if (name.endsWith("encoder.embedding.weight")) embed[kind] = sizes[1];
-  }
-  return ["attention", "fixed"].map((kind) => openReader(models[kind], embed[kind]));
-};
-
-// ---- small things
-
-// A day that no calendar has, such as 2019-02-30.
-const impossible = (iso) => {
-  const parts = /^(\d{4})-(\d\d)-(\d\d)$/.exec(iso);
-  if (!parts) return false;
-  const [y, m, d] = parts.slice(1).map(Number);
-  return m < 1 || m > 12 || d < 1 || d > new Date(Date.UTC(y, m, 0)).getUTCDate();
-};
-const hexOf = (word) => `#${[0, 8, 16].map((shift) => ((word >>> shift) & 255).toString(16).padStart(2, "0")).join("")}`;
-const spoken = (character) => ({ " ": "a blank", "-": "a dash", ",": "a comma", ".": "a dot", "/": "a stroke" })[character] ?? `“${character}”`;
 
 function render({ model, el, signal }) {
   const w = openWidget({ model, el, signal });
-  if (model.get("_own_model")) w.python = (_, state) => ["# explorer is the AlignmentExplorer of this cell", ...Object.entries(state).map(([name, value]) => `explorer.${name} = ${pythonLiteral(value)}`)].join("\n");
-  const [known, digits] = model.get("_characters");
-  const readers = openReaders(halvesOf(model.get("_floats")), model.get("_shapes"));
-  const examples = model.get("_examples");
-  const begun = w.get("text");
-
-  // ---- computing: everything is a function of the text
-  let now = { text: null };
-  const compute = () => {
-    const text = w.get("text");
-    if (text === now.text) return;
-    const read = [...text.toLowerCase()].filter((c) => known.includes(c));
-    const tokens = read.map((c) => known.indexOf(c) + 1);
-    const [own, fixed] = readers.map((reader) => reader(tokens));
-    const [answer, other] = [own, fixed].map(({ written }) => written.map((i) => digits[i]).join(""));
-    now = { text, read, own, fixed, answer, other };
+  if (model.get("_own_model")) w.python = pythonForCell("explorer");
+  const data = dataOf(model);
+  const readNow = remembering(["text"], reading);
+  const view = {
+    w,
+    known: data._characters[0],
+    classes: data._characters[1].length,
+    examples: model.get("_examples"),
+    begun: w.get("text"),
+    now: () => readNow({ ...data, text: w.get("text") }),
+    step: () => w.get("step"),
+    choose: (t) => chooseStep(view, t),
+    weight(t, s) {
+      const { own, read } = view.now();
+      return own.weights[t * read.length + s];
+    },
   };
-  const row = () => clamp(Math.round(w.get("step")), 0, STEPS - 1);
-  const weight = (t, s) => now.own.weights[t * now.read.length + s];
-
-  // ---- the field and the examples
-  const field1 = element("input", { type: "text", id: freshId(), className: "aw-al-typed", maxLength: w.spec("text").max, spellcheck: false, autocomplete: "off" });
-  w.show("text", (text) => {
-    if (field1.value.trim() !== text.trim()) field1.value = text;
-  });
-  const use = (text) => {
-    const unknown = [...new Set([...text.toLowerCase()].filter((c) => !known.includes(c)))];
-    if (![...text.toLowerCase()].some((c) => c !== " " && known.includes(c))) return w.say("Nothing to read yet: type a date, in letters and digits.");
-    w.set("text", text);
-    w.say(unknown.length ? `The models do not know ${unknown.join(" ")}: left out.` : "");
-    w.commitSoon();
-  };
-  field1.addEventListener("input", () => use(field1.value));
-  const shelf = element("div", { className: "aw-al-examples", role: "group", ariaLabel: "examples" }, ...examples.map((text) => button(text, () => {
-    field1.value = text;
-    use(text);
-  })));
-  w.controls.append(field(w.spec("text").label, field1), shelf);
-
-  // ---- what is written: a button for each character with attention, plain characters without
-  const choose = (t, focus = false) => {
-    const to = clamp(t, 0, STEPS - 1);
-    if (to !== w.get("step")) {
-      w.set("step", to);
-      w.commitSoon();
-    }
-    if (focus) keys[to].focus();
-    tell(to);
-  };
-  const tell = (t) => {
-    if (!now.read.length) return;
-    const all = now.read.map((c, s) => [weight(t, s), c, s]).sort((a, b) => b[0] - a[0]).slice(0, 3).filter(([v]) => v >= 0.05);
-    const chance = now.own.chances[t * digits.length + now.own.written[t]];
-    w.say(`Character ${t + 1} of the date, ${spoken(now.answer[t])}, probability ${fixed(chance)}, looks at ${all.map(([v, c, s]) => `${spoken(c)} (${s + 1}): ${fixed(v)}`).join(", ") || "no place in particular"}.`);
-  };
-  const keys = Array.from({ length: STEPS }, (_, t) => {
-    const key = button("", () => choose(t));
-    key.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && choose(t));
-    key.addEventListener("keydown", (event) => {
-      const to = { ArrowLeft: t - 1, ArrowRight: t + 1, Home: 0, End: STEPS - 1 }[event.key];
-      if (to === undefined) return;
-      event.preventDefault();
-      choose(to, true);
-    });
-    return key;
-  });
-  const plain = Array.from({ length: STEPS }, () => element("span"));
-  const apart = element("span", { className: "aw-visually-hidden" });
-  const line = element("div", { className: "aw-al-line-read", ariaHidden: "true" });
-  w.stage.append(
-    element("div", { className: "aw-al-reader" }, element("span", { textContent: "with attention" }), element("div", { className: "aw-al-written", role: "group", ariaLabel: "the date written with attention, character by character" }, ...keys)),
-    element("div", { className: "aw-al-reader" }, element("span", { textContent: "one fixed vector" }), element("div", { className: "aw-al-written" }, ...plain), apart),
-    line,
-  );
-
-  // ---- the alignment: a row for each character written, a column for each character read
-  const [wide, high, left, top] = [13, 17, 20, 19];
-  const map = svg("svg", { tabindex: 0, role: "application", "data-export": "" });
-  map.setAttribute("aria-roledescription", "heatmap");
-  const names = Array.from({ length: STEPS }, (_, t) => svg("text", { x: left - 6, y: top + (t + 0.5) * high + 4, "text-anchor": "end" }));
-  const picked = svg("rect", { class: "aw-al-picked", x: left, height: high });
-  const cells = [];
-  const letters = [];
-  map.append(...names, picked);
-  let column = 0;
-  const grow = (S) => {
-    while (letters.length < S) {
-      const s = letters.length;
-      letters.push(svg("text", { x: left + (s + 0.5) * wide, y: top - 6, "text-anchor": "middle" }));
-      cells.push(Array.from({ length: STEPS }, (_, t) => svg("rect", { x: left + s * wide, y: top + t * high, width: wide, height: high })));
-      map.append(letters[s], ...cells[s], picked);
-    }
-  };
-  const label = () => {
-    const S = now.read.length;
-    column = clamp(column, 0, Math.max(0, S - 1));
-    const cell = S ? `${spoken(now.answer[row()])} looks at ${spoken(now.read[column])}, character ${column + 1}, with ${fixed(weight(row(), column))}` : "empty";
-    map.setAttribute("aria-label", `Alignment. ${cell}. Arrow keys move from cell to cell.`);
-    return cell;
-  };
-  map.addEventListener("pointermove", (event) => {
-    const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(map.getScreenCTM().inverse());
-    const [t, s] = [Math.floor((point.y - top) / high), Math.floor((point.x - left) / wide)];
-    if (t < 0 || t >= STEPS || s < 0 || s >= now.read.length) return;
-    choose(t);
-    column = s;
-    w.say(`${label()}.`);
-  });
-  map.addEventListener("keydown", (event) => {
-    const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (!move) return;
-    event.preventDefault();
-    choose(row() + move[0]);
-    column += move[1];
-    w.say(`${label()}.`);
-  });
-  const bar = element("canvas", { width: 256, height: 1 });
-  const frame = element("div", { className: "aw-al-map-frame", tabIndex: -1 }, map);
-  w.stage.append(frame, element("div", { className: "aw-al-key", ariaHidden: "true" }, element("span", { textContent: "weight 0" }), bar, element("span", { textContent: "1 · columns: characters read (keys), rows: characters written (queries)" })));
-
-  let shades = [];
-  const readColours = () => {
-    const ramp = colourRamp(w.box);
-    shades = Array.from(ramp, hexOf);
-    const strip = bar.getContext("2d").createImageData(256, 1);
-    new Uint32Array(strip.data.buffer).set(ramp);
-    bar.getContext("2d").putImageData(strip, 0, 0);
-  };
-  const shade = (v) => shades[clamp(v * 255, 0, 255) | 0];
-  // Letters on a shade: whichever of the ramp's ends is farther away.
-  const inkOn = (v) => shades[v > 0.5 ? 0 : 255];
-
-  const draw = () => {
-    compute();
-    const [S, t] = [now.read.length, row()];
-    grow(S);
-    const size = [left + S * wide + 2, top + STEPS * high + 2];
-    setAll(map, { viewBox: `0 0 ${size.join(" ")}`, width: size[0], height: size[1] });
-    letters.forEach((letter, s) => {
-      const shown = s < S;
-      letter.style.display = shown ? "" : "none";
-      if (shown) letter.textContent = now.read[s] === " " ? "␣" : now.read[s];
-      cells[s].forEach((cell, i) => {
-        cell.style.display = shown ? "" : "none";
-        if (shown) cell.style.fill = shade(weight(i, s));
-      });
-    });
-    keys.forEach((key, i) => {
-      key.textContent = now.answer[i] ?? "";
-      key.ariaPressed = String(i === t);
-      key.tabIndex = i === t ? 0 : -1;
-      key.ariaLabel = `character ${i + 1}: ${spoken(now.answer[i] ?? " ")}`;
-      names[i].textContent = now.answer[i] ?? "";
-      names[i].classList.toggle("aw-al-chosen-name", i === t);
-      plain[i].textContent = now.other[i] ?? "";
-      plain[i].classList.toggle("aw-al-differs", now.other[i] !== now.answer[i]);
-    });
-    apart.textContent = now.other === now.answer ? "the same" : "not the same";
-    setAll(picked, { y: top + t * high, width: S * wide });
-    line.replaceChildren(...now.read.map((c, s) => {
-      const node = element("span", { textContent: c });
-      const v = weight(t, s);
-      if (v >= 0.02) Object.assign(node.style, { background: shade(v), color: inkOn(v) });
-      return node;
-    }));
-    label();
-  };
-  readColours();
+  addParts(view);
+  view.shades = shadesOf(w.box);
+  view.key.draw(view.shades);
   onThemeChange(() => {
-    readColours();
-    draw();
+    view.shades = shadesOf(w.box);
+    view.key.draw(view.shades);
+    draw(view);
   }, signal);
-
-  const own = () => now.text !== begun && !examples.includes(now.text);
-  w.goals([
-    { text: "Step to the output character that reads the month’s name: letters get at least 0.50 of its attention.", reached: () => [5, 6].includes(row()) && now.read.reduce((sum, c, s) => sum + (/[a-z]/.test(c) ? weight(row(), s) : 0), 0) >= 0.5 },
-    { text: "Write a date on which the two models differ in one half only: same year, another month or day.", reached: () => own() && now.answer.slice(0, 4) === now.other.slice(0, 4) && now.answer !== now.other },
-    { text: "Make the model with attention write a day that no calendar has.", reached: () => own() && impossible(now.answer) },
-  ]);
-  w.begin(draw, () => ({ weights: now.own.weights, logits: now.own.logits, probabilities: now.own.chances, fixed_logits: now.fixed.logits, fixed_probabilities: now.fixed.chances }));
+  w.goals(goalsOf(view));
+  w.begin(
+    () => draw(view),
+    () => resultsOf(view.now()),
+  );
 }
+
+const addParts = (view) => {
+  const { w, examples } = view;
+  const typed = element("input", {
+    type: "text",
+    id: freshId(),
+    className: "aw-al-typed",
+    maxLength: w.spec("text").max,
+    spellcheck: false,
+    autocomplete: "off",
+  });
+  w.show("text", (text) => {
+    if (typed.value.trim() !== text.trim()) typed.value = text;
+  });
+  typed.addEventListener("input", () => takeText(view, typed.value));
+  const shelf = examples.map((text) =>
+    button(text, () => {
+      typed.value = text;
+      takeText(view, text);
+    }),
+  );
+  const group = { className: "aw-al-examples", role: "group", ariaLabel: "examples" };
+  w.controls.append(field(w.spec("text").label, typed), element("div", group, ...shelf));
+  Object.assign(view, {
+    written: writtenPanel(view),
+    alignment: alignmentMap(view),
+    key: colourKey(),
+  });
+  w.stage.append(...view.written.nodes, view.alignment.node, view.key.node);
+};
+
+const takeText = ({ w, known }, text) => {
+  const characters = [...text.toLowerCase()];
+  if (!characters.some((c) => c !== " " && known.includes(c))) {
+    w.say("Nothing to read yet: type a date, in letters and digits.");
+    return;
+  }
+  const unknown = [...new Set(characters.filter((c) => !known.includes(c)))];
+  w.set("text", text);
+  w.say(unknown.length ? `The models do not know ${unknown.join(" ")}: left out.` : "");
+  w.commitSoon();
+};
+
+// Chooses a character of the output, says where it looks, and returns which one it is.
+const chooseStep = (view, t) => {
+  const to = clamp(t, 0, STEPS - 1);
+  if (to !== view.step()) {
+    view.w.set("step", to);
+    view.w.commitSoon();
+  }
+  tell(view, to);
+  return to;
+};
+
+const tell = (view, t) => {
+  const { read, answer, own } = view.now();
+  if (!read.length) return;
+  const looks = read
+    .map((character, s) => ({ weight: view.weight(t, s), character, s }))
+    .sort((a, b) => b.weight - a.weight)
+    .slice(0, 3)
+    .filter(({ weight }) => weight >= 0.05)
+    .map(({ weight, character, s }) => `${spoken(character)} (${s + 1}): ${fixed(weight)}`);
+  const probability = fixed(own.probabilities[t * view.classes + own.written[t]]);
+  const where = looks.join(", ") || "no place in particular";
+  const which = `Character ${t + 1} of the date, ${spoken(answer[t])}`;
+  view.w.say(`${which}, probability ${probability}, looks at ${where}.`);
+};
+
+const draw = (view) => {
+  view.alignment.draw(view.shades);
+  view.written.draw(view.shades);
+};
+
+const goalsOf = (view) => {
+  const { w, begun, examples, now } = view;
+  const isOwn = () => w.get("text") !== begun && !examples.includes(w.get("text"));
+  const weightOnLetters = (t) =>
+    now().read.reduce((sum, c, s) => sum + (/[a-z]/.test(c) ? view.weight(t, s) : 0), 0);
+  return [
+    {
+      text:
+        "Step to the output character that reads the month’s name: letters get at least 0.50 of " +
+        "its attention.",
+      reached: () => [5, 6].includes(view.step()) && weightOnLetters(view.step()) >= 0.5,
+    },
+    {
+      text:
+        "Write a date on which the two models differ in one half only: same year, another month " +
+        "or day.",
+      reached: () => {
+        const { answer, other } = now();
+        return isOwn() && answer.slice(0, 4) === other.slice(0, 4) && answer !== other;
+      },
+    },
+    {
+      text: "Make the model with attention write a day that no calendar has.",
+      reached: () => isOwn() && isImpossible(now().answer),
+    },
+  ];
+};
+
 export default { render: onceShown(render) };

@@ -45,7 +45,9 @@ class Text(traitlets.Unicode[str, str | bytes]):
 
     def __init__(self, default: str, *, label: str) -> None:
         super().__init__(default)
-        self.tag(sync=True, control={"kind": "text", "max": MOST, "label": label})
+        readable_somewhere = ".*[a-zA-Z0-9,./-].*"
+        spec = {"kind": "text", "max": MOST, "pattern": readable_somewhere, "label": label}
+        self.tag(sync=True, control=spec)
 
     def validate(self, obj: Any, value: Any) -> str:
         """Refuse what is no text, is too long, or holds nothing that can be read."""

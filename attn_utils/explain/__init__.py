@@ -3,6 +3,8 @@
 Shapes: B batch, H heads, T queries, S keys.
 """
 
-from .explain import attention_rollout, record_attention
+from attn_utils.core.recording import record_attention
+
+from .explain import attention_rollout
 
 __all__ = ["attention_rollout", "record_attention"]

@@ -5,84 +5,20 @@ Shapes: B batch, H heads, T queries, S keys.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from attn_utils.core.arguments import check_probability
-from attn_utils.core.recording import Recorder, recorders
 
-__all__ = ["attention_rollout", "record_attention"]
+__all__ = ["attention_rollout"]
 
 _FUSIONS: dict[str, Callable[..., Tensor]] = {
     "mean": torch.mean,
     "max": torch.amax,
     "min": torch.amin,
 }
-
-
-@contextlib.contextmanager
-def record_attention(model: nn.Module) -> Iterator[list[Tensor]]:
-    """Record the attention weights of a model's layers while the block lasts.
-
-    ::
-
-        with record_attention(model) as weights:
-            model(images)
-        weights[0]  # of the first layer, (B, H, T, S)
-
-    **Recording changes the path.** The fused kernel never holds the weights, so that nothing could
-    be seen on it. While a layer of ``model`` runs inside the block, it computes the explicit
-    formula instead: the output agrees up to rounding, memory grows with T · S, and the last block
-    of a :class:`~attn_utils.vit.VisionTransformer` computes all its rows. After the block, also
-    after an error in it, everything is as before.
-
-    What is recorded: every layer of this package that attends, wherever it is in the model;
-    PyTorch's own ``nn.MultiheadAttention`` is not. Blocks can be nested; a model outside the
-    block's own is not recorded.
-
-    Args:
-        model: any module that holds attention layers, or is one.
-
-    Yields:
-        A list that grows by one tensor (B, H, T, S) with each call of an attention layer, in the
-        order of the calls: the weights before dropout, without a graph. Layers without heads have
-        H = 1; the pooling of chapter 2 has B = 1 as well.
-
-    Raises:
-        ValueError: no module, or one that ``torch.compile`` has compiled, whose layers cannot be
-            switched any more.
-    """
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"model: expected a module, got {type(model).__name__}")
-    for module in model.modules():
-        if hasattr(module, "_orig_mod") or module._compiled_call_impl is not None:
-            raise ValueError(
-                f"model: expected one that is not compiled, got a compiled {type(module).__name__}"
-            )
-    recorder = Recorder()
-
-    def enter(*_: Any) -> None:
-        recorder.running += 1
-
-    def leave(*_: Any) -> None:
-        recorder.running -= 1
-
-    hooks = []
-    for module in model.modules():
-        # first in and, even after an error, out again: the two always come in pairs
-        hooks.append(module.register_forward_pre_hook(enter, prepend=True))
-        hooks.append(module.register_forward_hook(leave, always_call=True))
-    before = recorders.set((*recorders.get(), recorder))
-    try:
-        yield recorder.weights
-    finally:
-        recorders.reset(before)
-        for hook in hooks:
-            hook.remove()
 
 
 def attention_rollout(
@@ -98,7 +34,7 @@ def attention_rollout(
 
     Args:
         weights: one tensor (B, H, S, S) per layer, first layer first, as
-            :func:`record_attention` gives them; H may differ.
+            :func:`~attn_utils.explain.record_attention` gives them; H may differ.
         head_fusion: "mean", "max" or "min" over the heads.
         discard_ratio: which share of each matrix A, from 0 to 1, is set to 0, smallest entries
             first. The class token's weight on itself, the first entry, is never discarded.

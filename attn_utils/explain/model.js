@@ -1,122 +1,95 @@
-import { softmaxInto } from "../widgets/kit/math.js";
-
 // A small Vision Transformer in plain JavaScript: the forward pass of attn_utils.VisionTransformer,
 // with all its attention weights, and the rollout. Sums are in double precision, so that the
 // results agree with torch's float32 to five digits and more.
+import { attention, gelu, layerNorm, linear } from "../widgets/kit/math.js";
 
-// erf(x) = 2/√π e^(−x²) Σ 2ⁿ x^(2n+1) / (1·3·5 … (2n+1)): no term is negative, nothing cancels.
-const erf = (x) => {
-  if (Math.abs(x) > 5) return Math.sign(x);
-  let [term, sum] = [x, x];
-  for (let n = 1; Math.abs(term) > 1e-13 * Math.abs(sum); n++) sum += term *= (2 * x * x) / (2 * n + 1);
-  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
-};
-const gelu = (x) => (x / 2) * (1 + erf(x * Math.SQRT1_2));
-
-// Rows of x times a weight matrix stored like nn.Linear's, (outputs, inputs), plus the bias if there is one.
-const linear = (x, rows, weight, bias) => {
-  const inputs = x.length / rows;
-  const outputs = weight.length / inputs;
-  const y = new Float64Array(rows * outputs);
-  for (let i = 0; i < rows; i++)
-    for (let o = 0; o < outputs; o++) {
-      let sum = bias ? bias[o] : 0;
-      for (let k = 0, a = i * inputs, b = o * inputs; k < inputs; k++) sum += x[a + k] * weight[b + k];
-      y[i * outputs + o] = sum;
-    }
-  return y;
-};
-
-const layerNorm = (x, rows, weight, bias) => {
-  const width = x.length / rows;
-  const y = new Float64Array(x.length);
-  for (let i = 0; i < x.length; i += width) {
-    let [mean, variance] = [0, 0];
-    for (let k = 0; k < width; k++) mean += x[i + k] / width;
-    for (let k = 0; k < width; k++) variance += (x[i + k] - mean) ** 2 / width;
-    const scale = 1 / Math.sqrt(variance + 1e-6);
-    for (let k = 0; k < width; k++) y[i + k] = (x[i + k] - mean) * scale * weight[k] + bias[k];
+// `_floats` holds the parameters one after the other, `_shapes` their names and shapes as in the
+// state_dict.
+const parametersOf = ({ _floats, _shapes }) => {
+  const parameters = {};
+  let at = 0;
+  for (const [name, ...shape] of _shapes) {
+    const count = shape.reduce((a, b) => a * b, 1);
+    parameters[name] = _floats.subarray(at, at + count);
+    at += count;
   }
-  return y;
+  return parameters;
 };
 
 const addTo = (x, y) => {
   for (let k = 0; k < y.length; k++) x[k] += y[k];
 };
 
-// Multi-head attention of all tokens; `qkv` holds their queries, keys and values side by side. The
-// weights, (heads, tokens, tokens), go into `weights` from `at` on; what comes back is not projected yet.
-const attend = (qkv, tokens, heads, weights, at) => {
-  const width = qkv.length / tokens / 3;
-  const d = width / heads;
-  const out = new Float64Array(tokens * width);
-  const scores = new Float64Array(tokens);
-  const row = new Float64Array(tokens);
-  for (let h = 0; h < heads; h++)
-    for (let i = 0; i < tokens; i++) {
-      const q = i * 3 * width + h * d;
-      for (let j = 0; j < tokens; j++) {
-        let sum = 0;
-        for (let c = 0, k = j * 3 * width + width + h * d; c < d; c++) sum += qkv[q + c] * qkv[k + c];
-        scores[j] = sum / Math.sqrt(d);
-      }
-      softmaxInto(scores, row);
-      weights.set(row, at + (h * tokens + i) * tokens);
-      for (let j = 0; j < tokens; j++)
-        for (let c = 0, v = j * 3 * width + 2 * width + h * d; c < d; c++) out[i * width + h * d + c] += row[j] * qkv[v + c];
-    }
-  return out;
+// Columns [from, from + count) of x, which has rows of `width`.
+const columnsOf = (x, width, from, count) => {
+  const part = new Float64Array((x.length / width) * count);
+  for (let i = 0; i * width < x.length; i++)
+    part.set(x.subarray(i * width + from, i * width + from + count), i * count);
+  return part;
 };
 
-// `floats` holds the parameters one after the other, `shapes` their names and shapes as in the
-// state_dict. The model that comes back maps an image, row by row, to logits and weights.
-export const openVisionTransformer = (floats, shapes, heads) => {
-  const p = {};
-  let at = 0;
-  for (const [name, ...shape] of shapes) p[name] = floats.subarray(at, (at += shape.reduce((a, b) => a * b, 1)));
-  const shapeOf = Object.fromEntries(shapes.map(([name, ...shape]) => [name, shape]));
-  const [, , high, wide] = shapeOf["patch_embed.proj.weight"];
-  const [, tokens, width] = shapeOf.pos_embed;
-  const layers = shapes.filter(([name]) => /^blocks\.\d+\.norm1\.weight$/.test(name)).length;
+// A row of pixels for each patch of a square image with `size` pixels a side.
+const patchesOf = (image, size, high, wide) => {
+  const across = size / wide;
+  const pixels = new Float64Array(image.length);
+  for (let at = 0; at < image.length; at++) {
+    const [n, k] = [Math.floor(at / (high * wide)), at % (high * wide)];
+    const row = Math.floor(n / across) * high + Math.floor(k / wide);
+    pixels[at] = image[row * size + (n % across) * wide + (k % wide)];
+  }
+  return pixels;
+};
 
-  const run = (image, size) => {
-    const [across, patches] = [size / wide, tokens - 1];
-    const pixels = new Float64Array(patches * high * wide); // a row for each patch
-    for (let n = 0, k = 0; n < patches; n++)
-      for (let r = 0; r < high; r++)
-        for (let c = 0; c < wide; c++) pixels[k++] = image[(Math.floor(n / across) * high + r) * size + (n % across) * wide + c];
-    let x = new Float64Array(tokens * width);
-    x.set(p.cls_token);
-    x.set(linear(pixels, patches, p["patch_embed.proj.weight"], p["patch_embed.proj.bias"]), width);
-    addTo(x, p.pos_embed);
-    const weights = new Float64Array(layers * heads * tokens * tokens);
-    for (let l = 0; l < layers; l++) {
-      const of = (name) => [p[`blocks.${l}.${name}.weight`], p[`blocks.${l}.${name}.bias`]];
-      const qkv = linear(layerNorm(x, tokens, ...of("norm1")), tokens, ...of("attn.qkv"));
-      let heard = attend(qkv, tokens, heads, weights, l * heads * tokens * tokens);
-      let rows = tokens;
-      if (l === layers - 1) [x, heard, rows] = [x.slice(0, width), heard.slice(0, width), 1]; // only the class token is read
-      addTo(x, linear(heard, rows, ...of("attn.proj")));
-      const hidden = linear(layerNorm(x, rows, ...of("norm2")), rows, ...of("mlp.fc1")).map(gelu);
-      addTo(x, linear(hidden, rows, ...of("mlp.fc2")));
-    }
-    const logits = linear(layerNorm(x, 1, p["norm.weight"], p["norm.bias"]), 1, p["head.weight"], p["head.bias"]);
-    return { logits, weights };
-  };
-  return { run, layers, heads, tokens };
+const embed = (p, shapes, image) => {
+  const [, , high, wide] = shapes["patch_embed.proj.weight"];
+  const [, tokens, width] = shapes.pos_embed;
+  const pixels = patchesOf(image, Math.sqrt(image.length), high, wide);
+  const { "patch_embed.proj.weight": weight, "patch_embed.proj.bias": bias } = p;
+  const x = new Float64Array(tokens * width);
+  x.set(p.cls_token);
+  x.set(linear(pixels, tokens - 1, weight, bias), width);
+  addTo(x, p.pos_embed);
+  return x;
+};
+
+// Runs the model on an image, row by row: its logits, and its weights (layers, heads, S, S).
+export const runVisionTransformer = (model, image) => {
+  const p = parametersOf(model);
+  const shapes = Object.fromEntries(model._shapes.map(([name, ...shape]) => [name, shape]));
+  const [, tokens, width] = shapes.pos_embed;
+  const heads = model._sizes[2];
+  const layers = Object.keys(p).filter((name) => /^blocks\.\d+\.norm1\.weight$/.test(name)).length;
+  const weights = new Float64Array(layers * heads * tokens * tokens);
+  let x = embed(p, shapes, image);
+  for (let l = 0; l < layers; l++) {
+    const of = (name) => [p[`blocks.${l}.${name}.weight`], p[`blocks.${l}.${name}.bias`]];
+    const qkv = linear(layerNorm(x, tokens, ...of("norm1")), tokens, ...of("attn.qkv"));
+    const [q, k, v] = [0, 1, 2].map((part) => columnsOf(qkv, 3 * width, part * width, width));
+    const heard = attention(q, k, v, { queries: tokens, keys: tokens, heads });
+    weights.set(heard.weights, l * heard.weights.length);
+    // behind the last layer only the class token is read
+    const rows = l === layers - 1 ? 1 : tokens;
+    x = x.slice(0, rows * width);
+    addTo(x, linear(heard.output.subarray(0, rows * width), rows, ...of("attn.proj")));
+    const hidden = linear(layerNorm(x, rows, ...of("norm2")), rows, ...of("mlp.fc1")).map(gelu);
+    addTo(x, linear(hidden, rows, ...of("mlp.fc2")));
+  }
+  const last = layerNorm(x, 1, p["norm.weight"], p["norm.bias"]);
+  return { logits: linear(last, 1, p["head.weight"], p["head.bias"]), weights, tokens, heads };
 };
 
 // Attention rollout: the mean over the heads, half of it replaced by the identity for the residual
 // branch, and the product over the layers, the last one on the left.
-export const rolloutOf = (weights, { layers, heads, tokens }) => {
+export const rolloutOf = ({ weights, tokens, heads }) => {
   const square = tokens * tokens;
-  let product = Float64Array.from({ length: square }, (_, k) => (k % (tokens + 1) === 0 ? 1 : 0));
-  for (let l = 0; l < layers; l++) {
+  let product = Float64Array.from({ length: square }, (_, k) => (k % (tokens + 1) ? 0 : 1));
+  for (let from = 0; from < weights.length; from += heads * square) {
     const next = new Float64Array(square);
     for (let i = 0; i < tokens; i++)
       for (let j = 0; j < tokens; j++) {
         let share = i === j ? 0.5 : 0;
-        for (let h = 0; h < heads; h++) share += weights[(l * heads + h) * square + i * tokens + j] / (2 * heads);
+        for (let h = 0; h < heads; h++)
+          share += weights[from + h * square + i * tokens + j] / (2 * heads);
         for (let k = 0; k < tokens; k++) next[i * tokens + k] += share * product[j * tokens + k];
       }
     product = next;

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 import traitlets
 from torch import Tensor
 
+from attn_utils.core.recording import record_attention
 from attn_utils.vit import VisionTransformer
 from attn_utils.widgets.base import (
     Buffer,
@@ -25,7 +26,7 @@ from attn_utils.widgets.base import (
     front_end,
 )
 
-from .explain import attention_rollout, record_attention
+from .explain import attention_rollout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +40,7 @@ MOST_EXAMPLES = 12
 Bitmap = npt.NDArray[np.bool_]
 
 
-# --- paper, ink and pixels (paper.js does the same) -------------------------------------
+# --- paper, ink and pixels (ink.js does the same) ----------------------------------------------
 
 
 def pack(bitmap: npt.ArrayLike) -> str:
@@ -268,7 +269,8 @@ class DigitReader(LiveWidget):
         model = packaged if model is None else model
         _check_model(model)
         kept = _checked_examples(test_images if examples is None else examples)
-        self._model = copy.deepcopy(model).cpu().half().float().eval()
+        # the weights as they travel, rounded; the sums in double precision, like the browser's
+        self._model = copy.deepcopy(model).cpu().half().double().eval()
         state = self._model.state_dict()
         if not all(bool(x.isfinite().all()) for x in state.values()):
             raise ValueError("model: expected parameters that half precision can hold")
@@ -281,7 +283,7 @@ class DigitReader(LiveWidget):
         if "drawing" not in controls:
             controls = {"fit": False, **controls}  # an example: it fits already
         super().__init__(
-            _floats=torch.cat([x.flatten() for x in state.values()]).numpy(),
+            _floats=torch.cat([x.flatten() for x in state.values()]).float().numpy(),
             _shapes=[[name, *x.shape] for name, x in state.items()],
             _sizes=[*grid, heads], _examples=kept, _own_model=own,
             **{"drawing": self._first, **controls},
@@ -302,7 +304,7 @@ class DigitReader(LiveWidget):
     @torch.no_grad()
     def reference(self) -> dict[str, Tensor]:
         """Run the model in torch, with all its attention."""
-        seen = torch.from_numpy(counts_of(self.paper())).float()
+        seen = torch.from_numpy(counts_of(self.paper())).double()
         with record_attention(self._model) as weights:
             logits = self._model(seen[None, None] / DOTS**2)[0]
         return {
@@ -318,8 +320,8 @@ class DigitReader(LiveWidget):
         results = self.reference()
         layer, head, query = int(self.layer), int(self.head), int(self.query)
         if layer == 0:
-            return results["rollout"][query]
-        maps = results["weights"][layer - 1, :, query]  # (L, H, S, S) -> (H, S)
+            return results["rollout"][query].float()
+        maps = results["weights"][layer - 1, :, query].float()  # (L, H, S, S) -> (H, S)
         return maps[head - 1] if head else maps.mean(dim=0)
 
     def figure(self) -> Figure:

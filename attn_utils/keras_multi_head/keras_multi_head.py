@@ -17,7 +17,7 @@ from attn_utils.core.arguments import (
     check_width,
 )
 from attn_utils.core.attend import attend, join_heads
-from attn_utils.core.masks import fit_mask
+from attn_utils.core.masks import broadcast_mask
 
 __all__ = ["KerasMultiHeadAttention"]
 
@@ -172,7 +172,7 @@ class KerasMultiHeadAttention(nn.Module):
         check_same_length(value, key, ("value", "key"))
         if attention_mask is not None:
             scores_shape = (query.shape[0], self.num_heads, query.shape[1], key.shape[1])
-            attention_mask = fit_mask(attention_mask, scores_shape, "attention_mask")
+            attention_mask = broadcast_mask(attention_mask, scores_shape, "attention_mask")
 
         heads, weights = attend(  # no names for q, k, v: they can be freed
             _project(query, self.query_kernel, self.query_bias),  # (B, T, Dq) -> (B, H, T, K)
@@ -181,7 +181,7 @@ class KerasMultiHeadAttention(nn.Module):
             attention_mask,
             is_causal=use_causal_mask,
             dropout_p=self.dropout if self.training else 0.0,
-            weights=return_attention_scores,
+            return_weights=return_attention_scores,
         )
         output = self._output(heads)
         return output if weights is None else (output, weights)

@@ -13,7 +13,7 @@ from attn_utils.core.arguments import (
     check_width,
 )
 from attn_utils.core.attend import attend, join_heads, split_heads
-from attn_utils.core.masks import joined_mask
+from attn_utils.core.masks import join_masks
 
 __all__ = ["MultiHeadAttention"]
 
@@ -73,6 +73,9 @@ class MultiHeadAttention(nn.Module):
                 f"embed_dim: expected a multiple of num_heads = {num_heads}, got {embed_dim}"
             )
         self.embed_dim = embed_dim
+        self.query_size = query_size
+        self.key_size = key_size
+        self.value_size = value_size
         self.num_heads = num_heads
         self.dropout = dropout
         self.W_q = nn.Linear(query_size, embed_dim, bias=bias)
@@ -127,12 +130,13 @@ class MultiHeadAttention(nn.Module):
         check_tensors(queries=queries, keys=keys, values=values)
         if queries.ndim != 3:
             raise ValueError(f"queries: expected shape (B, T, Dq), got {tuple(queries.shape)}")
-        check_width("queries", queries, self.W_q.in_features)
-        check_width("keys", keys, self.W_k.in_features)
-        check_width("values", values, self.W_v.in_features)
+        check_width("queries", queries, self.query_size)
+        check_width("keys", keys, self.key_size)
+        check_width("values", values, self.value_size)
         check_same_length(keys, values, ("keys", "values"))
-        B, T, S = *queries.shape[:2], keys.shape[1]
-        mask = joined_mask((B, self.num_heads, T, S), mask, valid_lens)
+        if mask is not None or valid_lens is not None:
+            scores_shape = (queries.shape[0], self.num_heads, queries.shape[1], keys.shape[1])
+            mask = join_masks(scores_shape, mask, valid_lens)
         heads, weights = attend(  # no names for q, k, v: they can be freed
             split_heads(self.W_q(queries), self.num_heads),  # (B, T, Dq) -> (B, H, T, d)
             split_heads(self.W_k(keys), self.num_heads),  # (B, S, Dk) -> (B, H, S, d)
@@ -140,7 +144,7 @@ class MultiHeadAttention(nn.Module):
             mask,
             is_causal=is_causal,
             dropout_p=self.dropout if self.training else 0.0,
-            weights=return_weights,
+            return_weights=return_weights,
         )
         output: Tensor = self.W_o(join_heads(heads))  # (B, H, T, d) -> (B, T, D)
         return output if weights is None else (output, weights)

@@ -236,7 +236,8 @@ class HeadExplorer(LiveWidget):
             f"answer {self._classes[answer]}, right is {self._classes[right]}", parse_math=False
         )
         share = float(results["accuracy"])
-        figure.suptitle(f"{self.title}  Right on {share:.0%} of the examples.", fontsize=11)
+        headline = f"{self.title}  Right on {share:.0%} of the examples."
+        figure.suptitle(headline, fontsize=11, parse_math=False)
         return figure
 
     def _draw_lines(self, ax: Axes) -> None:

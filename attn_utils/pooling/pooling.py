@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +53,18 @@ KERNELS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
 )
 
 
+@overload
+def average_pooling(
+    queries: Tensor, keys: Tensor, values: Tensor, *, return_weights: Literal[False] = ...
+) -> Tensor: ...
+@overload
+def average_pooling(
+    queries: Tensor, keys: Tensor, values: Tensor, *, return_weights: Literal[True]
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def average_pooling(
+    queries: Tensor, keys: Tensor, values: Tensor, *, return_weights: bool
+) -> Tensor | tuple[Tensor, Tensor]: ...
 def average_pooling(
     queries: Tensor, keys: Tensor, values: Tensor, *, return_weights: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
@@ -77,6 +90,36 @@ def average_pooling(
     return _pool(weights, values, dtype, return_weights)
 
 
+@overload
+def nadaraya_watson(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    *,
+    kernel: str = ...,
+    bandwidth: float | Tensor = ...,
+    return_weights: Literal[False] = ...,
+) -> Tensor: ...
+@overload
+def nadaraya_watson(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    *,
+    kernel: str = ...,
+    bandwidth: float | Tensor = ...,
+    return_weights: Literal[True],
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def nadaraya_watson(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    *,
+    kernel: str = ...,
+    bandwidth: float | Tensor = ...,
+    return_weights: bool,
+) -> Tensor | tuple[Tensor, Tensor]: ...
 def nadaraya_watson(
     queries: Tensor,
     keys: Tensor,

@@ -67,6 +67,21 @@ def _axis(numbers: npt.NDArray[np.float64], margin: float) -> tuple[float, float
     return round(low, digits), round(high, digits)
 
 
+def _range(name: str, value: Any, points: npt.NDArray[np.float64]) -> tuple[float, float]:
+    ends = numbers_of(name, value)
+    if ends.size != 2 or not -2 * BOUND <= ends[0] < ends[1] <= 2 * BOUND:  # refuses NaN, too
+        raise ControlError(
+            f"{name}: expected two numbers up to ±{2 * BOUND:g}, the lower one first, "
+            f"got {ends.tolist()}"
+        )
+    if not ends[0] <= points.min() <= points.max() <= ends[1]:
+        raise ControlError(
+            f"{name}: expected a range around all points, {points.min():g} to {points.max():g}, "
+            f"got {ends[0]:g} to {ends[1]:g}"
+        )
+    return float(ends[0]), float(ends[1])
+
+
 class KernelRegressionExplorer(LiveWidget):
     r"""Points to drag, a query and a bandwidth: watch the weights, the curve and its error.
 
@@ -82,6 +97,8 @@ class KernelRegressionExplorer(LiveWidget):
         x: keys, 2 to 500 numbers: a tensor, an array or a list. By default twenty points of
             2 sin x + x^0.8 with noise.
         y: values, as many as x.
+        x_range, y_range: the axes, two numbers each, by default around x and y. The ranges of the
+            sliders follow them.
         **controls: any of the attributes below.
 
     Attributes:
@@ -127,7 +144,15 @@ class KernelRegressionExplorer(LiveWidget):
     # rows, points of the curve per row, bandwidths of loo_curve
     _shape = traitlets.List(traitlets.Int()).tag(sync=True)
 
-    def __init__(self, x: Any = None, y: Any = None, **controls: Any) -> None:
+    def __init__(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *,
+        x_range: Any = None,
+        y_range: Any = None,
+        **controls: Any,
+    ) -> None:
         if (x is None) != (y is None):
             missing, present = ("x", "y") if x is None else ("y", "x")
             raise ValueError(f"{missing}: expected as many numbers as in {present}, got None")
@@ -135,7 +160,8 @@ class KernelRegressionExplorer(LiveWidget):
         values = _points("y", SAMPLE_Y if y is None else y)
         if keys.size != values.size:
             raise ValueError(f"y: expected as many numbers as x ({keys.size}), got {values.size}")
-        x_axis, y_axis = _axis(keys, 0), _axis(values, 0.1)
+        x_axis = _axis(keys, 0) if x_range is None else _range("x_range", x_range, keys)
+        y_axis = _axis(values, 0.1) if y_range is None else _range("y_range", y_range, values)
         span = x_axis[1] - x_axis[0]
         # The step that suits the gradient dL/dw goes with 1/(x² y²).
         rate = float(f"{(25 / (span * (y_axis[1] - y_axis[0]))) ** 2:.1g}")
@@ -224,5 +250,5 @@ class KernelRegressionExplorer(LiveWidget):
         axes["loo"].semilogx(self.bandwidths(), results["loo_curve"], color="#0072B2")
         axes["loo"].plot(self.bandwidth, results["loo"], "o", color="#D55E00")
         axes["loo"].set(xlabel="bandwidth", ylabel="leave-one-out error", ylim=(0, None))
-        figure.suptitle(self.title, fontsize=11)
+        figure.suptitle(self.title, fontsize=11, parse_math=False)
         return figure

@@ -12,9 +12,9 @@ __all__ = ["LearnedPositionalEmbedding", "RotaryEmbedding", "SinusoidalPositiona
 
 
 class SinusoidalPositionalEncoding(nn.Module):
-    """Add a fixed pattern: ``P[i, 2j] = sin(i / 10000^(2j/d))``, ``P[i, 2j+1] = cos(…)``.
+    """Add a fixed pattern: ``P[i, 2j] = sin(i / base^(2j/d))``, ``P[i, 2j+1] = cos(…)``.
 
-    Two neighbouring columns form a clock hand that turns once in 2π · 10000^(2j/d) positions. An
+    Two neighbouring columns form a clock hand that turns once in 2π · base^(2j/d) positions. An
     odd width d has one sine without its cosine at the end.
 
     The table is the non-persistent buffer ``P`` of shape (1, max_len, num_hiddens): it moves with
@@ -25,9 +25,10 @@ class SinusoidalPositionalEncoding(nn.Module):
         num_hiddens: d, width of the input.
         dropout: probability of dropping an entry of the sum, in training.
         max_len: number of positions in the table.
+        base: 10000 in the paper; the slowest hand turns by about 1/base a position.
 
     Raises:
-        ValueError: a size below 1, dropout outside [0, 1].
+        ValueError: a size below 1, dropout outside [0, 1], or a base that is not positive.
 
     References:
         Vaswani et al. (2017), section 3.5.
@@ -35,11 +36,20 @@ class SinusoidalPositionalEncoding(nn.Module):
 
     P: Tensor
 
-    def __init__(self, num_hiddens: int, dropout: float = 0.0, max_len: int = 1000) -> None:
+    def __init__(
+        self,
+        num_hiddens: int,
+        dropout: float = 0.0,
+        max_len: int = 1000,
+        *,
+        base: float = 10000.0,
+    ) -> None:
         super().__init__()
         check_sizes(num_hiddens=num_hiddens, max_len=max_len)
         check_probability("dropout", dropout)
+        _check_base(base)
         self.dropout = dropout
+        self.base = base
         self.register_buffer("P", torch.empty(1, max_len, num_hiddens), persistent=False)
         self.reset_parameters()
 
@@ -48,7 +58,7 @@ class SinusoidalPositionalEncoding(nn.Module):
         _, max_len, d = self.P.shape
         # In float64, since float32 is off by 1e-4 at position 1000; then rounded once.
         position = torch.arange(max_len, dtype=torch.float64, device="cpu")
-        angles = torch.outer(position, _frequencies(d, 10000.0, position))  # (max_len, ⌈d/2⌉)
+        angles = torch.outer(position, _frequencies(d, self.base, position))  # (max_len, ⌈d/2⌉)
         table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)  # sin, cos, sin, …
         with torch.no_grad():
             self.P.copy_(table[:, :d])
@@ -140,8 +150,7 @@ class RotaryEmbedding(nn.Module):
         check_sizes(head_dim=head_dim)
         if head_dim % 2:
             raise ValueError(f"head_dim: expected an even number, got {head_dim}")
-        if not 0 < base < float("inf"):
-            raise ValueError(f"base: expected a positive finite number, got {base!r}")
+        _check_base(base)
         self.head_dim = head_dim
         self.base = base
 
@@ -179,6 +188,11 @@ class RotaryEmbedding(nn.Module):
     def extra_repr(self) -> str:
         """What print(module) shows."""
         return f"head_dim={self.head_dim}, base={self.base}"
+
+
+def _check_base(base: float) -> None:
+    if not 0 < base < float("inf"):
+        raise ValueError(f"base: expected a positive finite number, got {base!r}")
 
 
 def _frequencies(d: int, base: float, like: Tensor) -> Tensor:

@@ -6,9 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 import traitlets
-from torch import Tensor
+from torch import Tensor, nn
 
+from attn_utils.core.attend import scaled_dot_product_attention
 from attn_utils.widgets.base import (
     Buffer,
     Choice,
@@ -18,6 +20,12 @@ from attn_utils.widgets.base import (
     Numbers,
     Switch,
     front_end,
+)
+
+from .positional_encoding import (
+    LearnedPositionalEmbedding,
+    RotaryEmbedding,
+    SinusoidalPositionalEncoding,
 )
 
 if TYPE_CHECKING:
@@ -40,11 +48,11 @@ def _stand_in() -> Tensor:
 
 
 def _layer() -> Tensor:
-    """Draw embeddings (5, 8), W_q, W_k, W_v (8, 8 each), one after the other."""
+    """Draw embeddings (5, 8), then W_q, W_k, W_v (8, 8 each, as nn.Linear holds them)."""
     generator = torch.Generator().manual_seed(3)
     embeddings = torch.randn(len(WORDS), LAYER, generator=generator)
     weights = torch.randn(3, LAYER, LAYER, generator=generator) / math.sqrt(LAYER)
-    return torch.cat([embeddings.flatten(), weights.flatten()])
+    return torch.cat([embeddings.flatten(), weights.transpose(1, 2).flatten()])
 
 
 def _starts() -> list[float]:
@@ -99,7 +107,9 @@ class PositionExplorer(LiveWidget):
     base = Number(10_000, min=10, max=100_000, step="any", label="base")
     look_back = Number(0, min=0, max=20, step=1, label="look back")
     positions_on = Switch(False, label="tell the layer the positions")
-    order = Numbers(list(range(len(WORDS))), min=0, max=len(WORDS) - 1, label="order of words")
+    order = Numbers(
+        list(range(len(WORDS))), min=0, max=len(WORDS) - 1, step=1, label="order of words"
+    )
 
     vector = Buffer()
     matrix = Buffer()
@@ -133,57 +143,64 @@ class PositionExplorer(LiveWidget):
             raise ControlError(f"order: expected a permutation of 0 to 4, got {numbers}")
         return numbers
 
-    def frequencies(self, width: int | None = None) -> Tensor:
-        """Radians a position for each hand, (width / 2,)."""
-        d = int(self.width) if width is None else width
-        exponents = -torch.arange(0, d, 2, dtype=torch.float64) / d
-        return torch.exp(exponents * math.log(self.base))
+    def _add_positions(self, x: Tensor) -> Tensor:
+        """Add the encoding of the widget to x (T, d), by the module that does so."""
+        T, d = x.shape
+        module: LearnedPositionalEmbedding | SinusoidalPositionalEncoding
+        if self.encoding == "learned":
+            with torch.device("meta"):  # no random numbers are drawn for a table that is given
+                module = LearnedPositionalEmbedding(TRAINED, d)
+            module.weight = nn.Parameter(TABLE[:, :d], requires_grad=False)
+        else:
+            module = SinusoidalPositionalEncoding(d, max_len=T, base=self.base).double()
+            module.reset_parameters()  # the table in float64
+        total: Tensor = module(x[None])
+        return total[0]
 
     def encodings(self) -> Tensor:
         """Return the matrix (96, width); rows that the learned table lacks are 0."""
         d = int(self.width)
-        if self.encoding == "learned":
-            missing = torch.zeros(POSITIONS - TRAINED, d, dtype=torch.float64)
-            return torch.cat([TABLE[:, :d].double(), missing])
-        angles = torch.outer(torch.arange(POSITIONS).double(), self.frequencies())  # (96, d/2)
         if self.encoding == "rotary":
-            turned = angles + torch.tensor(STARTS[: d // 2], dtype=torch.float64)
-            return torch.stack([turned.cos(), turned.sin()], dim=-1).flatten(1)
-        return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+            starts = torch.tensor(STARTS[: d // 2], dtype=torch.float64)
+            query = torch.stack([starts.cos(), starts.sin()], dim=-1).flatten()  # unit pairs
+            turned: Tensor = RotaryEmbedding(d, self.base)(query.expand(POSITIONS, d))
+            return turned
+        rows = TRAINED if self.encoding == "learned" else POSITIONS
+        matrix = self._add_positions(torch.zeros(rows, d, dtype=torch.float64))
+        return F.pad(matrix, (0, 0, 0, POSITIONS - rows))
+
+    def _looking_back(self, p: Tensor) -> Tensor:
+        """Turn queries (T, d) back, so that they look for an earlier position."""
+        if self.encoding == "learned" or not self.look_back:
+            return p
+        # the hands of sine and cosine turn clockwise: (sin, cos) -> the other way round
+        by = -self.look_back if self.encoding == "rotary" else self.look_back
+        turned: Tensor = RotaryEmbedding(p.shape[1], self.base)(p, torch.full((len(p),), by))
+        return turned
 
     def attend(self, order: list[int]) -> Tensor:
         """Run the tiny layer on the words in this order: (5, 8)."""
-        weights = WEIGHTS.double()
-        count = len(WORDS)
-        x = weights[: count * LAYER].view(count, LAYER)[order]  # (T, 8)
-        w_q, w_k, w_v = weights[count * LAYER :].view(3, LAYER, LAYER)
-        angles = torch.outer(torch.arange(count).double(), self.frequencies(LAYER))  # (T, 4)
-        if self.positions_on and self.encoding == "learned":
-            x = x + TABLE[:count, :LAYER].double()
-        elif self.positions_on and self.encoding == "sinusoidal":
-            x = x + torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
-        q, k, v = x @ w_q, x @ w_k, x @ w_v
-        if self.positions_on and self.encoding == "rotary":
-            q, k = _turn(q, angles), _turn(k, angles)
-        outputs: Tensor = (q @ k.T / math.sqrt(LAYER)).softmax(dim=-1) @ v  # (T, 8)
-        return outputs
+        rows = WEIGHTS.double().view(-1, LAYER)
+        x = rows[: len(WORDS)][order]  # (T, 8)
+        told = self.encoding if self.positions_on else None
+        if told in ("learned", "sinusoidal"):
+            x = self._add_positions(x)
+        q, k, v = (F.linear(x, w) for w in rows[len(WORDS) :].chunk(3))
+        if told == "rotary":
+            rotary = RotaryEmbedding(LAYER, self.base)
+            q, k = rotary(q), rotary(k)
+        return scaled_dot_product_attention(q[None], k[None], v[None])[0]
 
     def reference(self) -> dict[str, Tensor]:
-        """Compute everything the panels show in torch, in float64."""
+        """Compute everything the panels show with the package's modules, in float64."""
         matrix = self.encodings()
-        d = int(self.width)
         p = matrix[:TRAINED]
-        queries = p
-        if self.encoding != "learned":
-            back = (-self.look_back * self.frequencies()).expand(TRAINED, d // 2)
-            # the hands of sine and cosine turn clockwise: (sin, cos) -> the other way round
-            queries = _turn(p, back if self.encoding == "rotary" else -back)
-        scores = queries @ p.T / (d / 2)  # (64, 64)
+        scores = self._looking_back(p) @ p.T / (int(self.width) / 2)  # (64, 64)
         offsets = range(-TRAINED + 1, TRAINED)  # i - j: the diagonals from the upper right
         curve = torch.stack([scores.diagonal(-offset).mean() for offset in offsets])
         order = [int(i) for i in self.order]
         outputs = self.attend(order)
-        moved = (outputs - self.attend(list(range(len(WORDS))))[order]).abs().amax(dim=1)
+        moved = (outputs - self.attend(sorted(order))[order]).abs().amax(dim=1)
         changes = torch.zeros(len(WORDS), dtype=torch.float64)
         changes[order] = moved
         return {
@@ -225,15 +242,8 @@ class PositionExplorer(LiveWidget):
         figure.colorbar(image, ax=axes["scores"], shrink=0.7)
         axes["curve"].plot(range(-TRAINED + 1, TRAINED), results["curve"].numpy())
         axes["curve"].set(xlabel="offset i − j", ylabel="score")
-        figure.suptitle(self.title, fontsize=11)
+        figure.suptitle(self.title, fontsize=11, parse_math=False)
         return figure
-
-
-def _turn(x: Tensor, angles: Tensor) -> Tensor:
-    """Turn neighbouring pairs of x (T, d) by the angles (T, d/2)."""
-    a, b = x[:, 0::2], x[:, 1::2]
-    cos, sin = angles.cos(), angles.sin()
-    return torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1).flatten(1)
 
 
 def _circle(x: float) -> Patch:

@@ -6,7 +6,7 @@ the average of the values under these weights. The rules differ in the score alo
 1. **location-based** (:class:`ConcatAttention`): one linear layer reads query and key, joined,
    and emits a score for every value slot;
 2. **additive** (:class:`AdditiveAttention`): a linear layer, tanh, and a learned weighted sum;
-3. **scaled dot product** (:func:`scaled_dot_product_attention`): ``q · k / √d``.
+3. **scaled dot product** (:func:`~attn_utils.core.scaled_dot_product_attention`): ``q · k / √d``.
 
 Shapes throughout: B batch, H heads, T queries, S keys, d width of a query and a key, dv width of
 a value; ``…`` stands for any leading axes, as a rule B or B and H. Masks are boolean, True = may

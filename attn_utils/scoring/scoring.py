@@ -13,12 +13,15 @@ from torch import Tensor, nn
 
 from attn_utils.core.arguments import (
     check_probability,
+    check_qkv,
     check_same_length,
     check_sizes,
     check_tensors,
     check_width,
 )
-from attn_utils.core.attend import attend, check_qkv, weigh
+from attn_utils.core.attend import attend, average
+from attn_utils.core.masks import broadcast_mask, softmax
+from attn_utils.core.recording import record
 
 __all__ = [
     "AdditiveAttention",
@@ -93,7 +96,7 @@ class ConcatAttention(nn.Module):
             )
         joined = torch.cat([queries, keys.expand(*queries.shape[:-1], -1)], dim=-1)
         scores = self.score(joined)  # (B, T, dq + dk) -> (B, T, S)
-        return weigh(scores, values, mask, 0.0, return_weights)
+        return _weigh(scores, values, mask, 0.0, return_weights)
 
 
 class AdditiveAttention(nn.Module):
@@ -159,7 +162,7 @@ class AdditiveAttention(nn.Module):
         k = self.W_k(keys).unsqueeze(-3)  # (B, S, dk) -> (B, 1, S, h)
         scores = self.w_v(torch.tanh(q + k)).squeeze(-1)  # (B, T, S, h) -> (B, T, S)
         dropout_p = self.dropout if self.training else 0.0
-        return weigh(scores, values, mask, dropout_p, return_weights)
+        return _weigh(scores, values, mask, dropout_p, return_weights)
 
 
 class DotProductAttention(nn.Module):
@@ -198,20 +201,28 @@ class DotProductAttention(nn.Module):
             queries: (…, T, d).
             keys: (…, S, d), S ≥ 1.
             values: (…, S, dv).
-            mask: see :func:`scaled_dot_product_attention`.
+            mask: see :func:`~attn_utils.core.scaled_dot_product_attention`.
             return_weights: also return the weights.
 
         Returns:
             The output (…, T, dv), or output and weights (…, T, S) before dropout.
 
         Raises:
-            ValueError: as for :func:`scaled_dot_product_attention`.
+            ValueError: as for :func:`~attn_utils.core.scaled_dot_product_attention`.
         """
-        check_qkv(queries, keys, values, ("queries", "keys", "values"))
+        check_qkv(queries=queries, keys=keys, values=values)
         dropout_p = self.dropout if self.training else 0.0
         scale = None if self.scaled else 1.0
+        if mask is not None:
+            mask = broadcast_mask(mask, (*queries.shape[:-1], keys.shape[-2]))
         output, weights = attend(
-            queries, keys, values, mask, dropout_p=dropout_p, scale=scale, weights=return_weights
+            queries,
+            keys,
+            values,
+            mask,
+            dropout_p=dropout_p,
+            scale=scale,
+            return_weights=return_weights,
         )
         return output if weights is None else (output, weights)
 
@@ -272,3 +283,15 @@ class Attn(nn.Module):
         attended, weights = self.attention(Q, K, V, return_weights=True)  # (B, 1, dv), (B, 1, n)
         joined = torch.cat([Q, attended], dim=-1)  # (B, 1, dq + dv)
         return self.output(joined), weights.squeeze(1)  # (B, 1, o), (B, n)
+
+
+def _weigh(
+    scores: Tensor, values: Tensor, mask: Tensor | None, dropout_p: float, return_weights: bool
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Weights from the rule's own scores, and the values averaged under them."""
+    if mask is not None:
+        mask = broadcast_mask(mask, scores.shape)
+    weights = softmax(scores, mask, inplace=True)
+    record(weights)
+    output = average(weights, values, dropout_p)
+    return (output, weights) if return_weights else output

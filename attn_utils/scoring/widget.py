@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 import traitlets
 from torch import Tensor
 
+from attn_utils.core.attend import scaled_dot_product_attention
 from attn_utils.widgets.base import (
     Buffer,
     Choice,
@@ -20,6 +23,8 @@ from attn_utils.widgets.base import (
     Numbers,
     front_end,
 )
+
+from .scoring import AdditiveAttention
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,6 +58,7 @@ def random_components(count: int, seed: int) -> npt.NDArray[np.float64]:
     return normal
 
 
+@cache
 def _random_vectors() -> tuple[Tensor, Tensor]:
     numbers = random_components((NUM_QUERIES + NUM_KEYS) * LARGEST, SEED)
     vectors = torch.from_numpy(numbers.reshape(-1, LARGEST))
@@ -85,6 +91,10 @@ def _matrix(name: str, value: Any, shape: tuple[int, ...]) -> list[Any]:
             f"got shape {tuple(tensor.shape)}"
         )
     return tensor.tolist()
+
+
+def _scale(rule: str) -> float:
+    return 1 / math.sqrt(2) if rule == "scaled dot" else 1.0
 
 
 def _entropy(weights: Tensor) -> Tensor:
@@ -164,9 +174,21 @@ class ScoringExplorer(LiveWidget):
 
     _additive: Any = traitlets.List().tag(sync=True)  # W_q, W_k, b, w_v as nested lists
     _dial = traitlets.List(list(DIMENSIONS)).tag(sync=True)
-    _sizes = traitlets.List([NUM_QUERIES, NUM_KEYS, LARGEST, SEED, GRID, STRIDE, BINS, *REACH]).tag(
-        sync=True
-    )
+    # pairs, as the browser names them
+    _sizes = traitlets.List(
+        [
+            ["queries", NUM_QUERIES],
+            ["keys", NUM_KEYS],
+            ["largest", LARGEST],
+            ["seed", SEED],
+            ["grid", GRID],
+            ["stride", STRIDE],
+            ["bound", BOUND],
+            ["bins", BINS],
+            ["reach", REACH[0]],
+            ["scaledReach", REACH[1]],
+        ]
+    ).tag(sync=True)
 
     def __init__(self, keys: Any = None, *, additive: Any = None, **controls: Any) -> None:
         if keys is not None:
@@ -209,58 +231,94 @@ class ScoringExplorer(LiveWidget):
 
     def score(self, rule: str, keys: Tensor) -> Tensor:
         """Score of the present query with keys of shape (…, 2) under ``rule``."""
+        if rule == "additive":
+            return self._additive_scores(keys)
+        q, k = self._compared(rule, keys)
+        return k @ q * _scale(rule)
+
+    def weigh(self, rule: str, keys: Tensor) -> Tensor:
+        """Weights that the package gives keys (n, 2) at the present temperature, (n,)."""
+        if rule == "additive":
+            attention = self._additive_attention()
+            attention.w_v.weight.data /= self.temperature
+            _, weights = attention(self._with_one(), keys[None], keys[None], return_weights=True)
+        else:
+            q, k = self._compared(rule, keys)
+            scale = _scale(rule) / self.temperature
+            _, weights = scaled_dot_product_attention(
+                q[None], k, k, scale=scale, return_weights=True
+            )
+        one_query: Tensor = weights.flatten()  # ([1,] 1, n) -> (n,)
+        return one_query
+
+    def _compared(self, rule: str, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Query and keys as the dot product meets them: of length 1 for the cosine."""
         q = torch.tensor(self.query, dtype=torch.float64)
-        dot = keys @ q
-        if rule == "dot":
-            return dot
-        if rule == "scaled dot":
-            return dot / math.sqrt(2)
-        if rule == "cosine":  # 0 where a vector has no direction
-            length = keys.norm(dim=-1) * q.norm()
-            return torch.where(length > 1e-12, dot / length.clamp(min=1e-12), 0.0)
+        if rule == "cosine":  # a vector of zeros has no direction and stays 0
+            return F.normalize(q, dim=-1), F.normalize(keys, dim=-1)
+        return q, keys
+
+    def _additive_attention(self) -> AdditiveAttention:
+        """The package's module with this lab's weights; b is W_q's column for a constant 1."""
         W_q, W_k, b, w_v = (torch.tensor(w, dtype=torch.float64) for w in self._additive)
-        return torch.tanh(keys @ W_k.T + W_q @ q + b) @ w_v  # (…, h) @ (h,)
+        attention = AdditiveAttention(3, 2, len(b)).double()
+        weights = {"W_q": torch.cat([W_q, b[:, None]], dim=1), "W_k": W_k, "w_v": w_v[None]}
+        attention.load_state_dict({f"{name}.weight": w for name, w in weights.items()})
+        return attention.requires_grad_(False)
+
+    def _with_one(self) -> Tensor:
+        return torch.tensor([[[*self.query, 1.0]]], dtype=torch.float64)  # (1, 1, 3)
+
+    def _additive_scores(self, keys: Tensor) -> Tensor:
+        """Scores as they leave the module's last layer: it gives out its weights only."""
+        attention, seen = self._additive_attention(), list[Tensor]()
+        attention.w_v.register_forward_hook(lambda _, __, scores: seen.append(scores.clone()))
+        flat = keys.reshape(1, -1, 2)  # (…, 2) -> (1, n, 2)
+        attention(self._with_one(), flat, flat)
+        return seen[0].reshape(keys.shape[:-1])
 
     def random_scores(self, dimension: int) -> Tensor:
         """Dot products of the random queries and keys in ``dimension`` dimensions, (64, 16)."""
         queries, keys = _random_vectors()
         return queries[:, :dimension] @ keys[:, :dimension].T
 
+    def _random_weights(self, dimension: int, scaled: bool) -> Tensor:
+        """Weights of the random keys at the present temperature, (64, 16)."""
+        queries, keys = (vectors[:, :dimension] for vectors in _random_vectors())
+        scale = (1 / math.sqrt(dimension) if scaled else 1) / self.temperature
+        _, weights = scaled_dot_product_attention(
+            queries, keys, keys, scale=scale, return_weights=True
+        )
+        return weights
+
     def reference(self) -> dict[str, Tensor]:
         """Compute all results in torch, in float64."""
         keys = torch.tensor(self.key_points, dtype=torch.float64).reshape(-1, 2)
-        scores = self.score(self.rule, keys)
-        weights = torch.softmax(scores / self.temperature, dim=-1)
+        weights = self.weigh(self.rule, keys)
         # centres of the grid's cells, the first row at the top; then every fourth
         centres = ((torch.arange(GRID, dtype=torch.float64) + 0.5) * 2 / GRID - 1) * BOUND
         x, y = centres[::STRIDE], -centres[::STRIDE]
         places = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))], dim=-1)
 
-        d = int(self.dimension)
-        queries, random_keys = _random_vectors()
         statistics, counts, curves = [], [], []
         for scaled, reach in zip((False, True), REACH, strict=True):
-            here = self.random_scores(d) / (math.sqrt(d) if scaled else 1)
-            alpha = torch.softmax(here / self.temperature, dim=-1)  # (64, 16)
+            d = int(self.dimension)
+            alpha = self._random_weights(d, scaled)  # (64, 16)
+            scores = self.random_scores(d) * (1 / math.sqrt(d) if scaled else 1)
             slope = _largest_slope(alpha).quantile(0.5)
-            statistics.append(torch.stack([here.std(correction=0), _entropy(alpha).mean(), slope]))
-            place = ((here + reach) / (2 * reach) * BINS).floor().clamp(0, BINS - 1)
+            statistics += [scores.std(correction=0), _entropy(alpha).mean(), slope]
+            place = ((scores + reach) / (2 * reach) * BINS).floor().clamp(0, BINS - 1)
             counts.append(torch.bincount(place.flatten().long(), minlength=BINS).double())
-            stops = []
-            for stop in DIMENSIONS:
-                there = queries[:, :stop] @ random_keys[:, :stop].T
-                there = there / ((math.sqrt(stop) if scaled else 1) * self.temperature)
-                stops.append(_entropy(torch.softmax(there, dim=-1)).mean())
-            curves.append(torch.stack(stops))
+            curves += [_entropy(self._random_weights(stop, scaled)).mean() for stop in DIMENSIONS]
         return {
-            "scores": scores,
+            "scores": self.score(self.rule, keys),
             "weights": weights,
             "winners": torch.stack([self.score(rule, keys).argmax() for rule in RULES]),
             "spread": torch.stack([_entropy(weights), _largest_slope(weights)]),
             "field": self.score(self.rule, places),
-            "random": torch.cat(statistics),
+            "random": torch.stack(statistics),
             "histogram": torch.cat(counts),
-            "entropies": torch.cat(curves),
+            "entropies": torch.stack(curves),
         }
 
     def figure(self) -> Figure:
@@ -303,5 +361,5 @@ class ScoringExplorer(LiveWidget):
         curve.axvline(self.dimension, color="#444", linestyle="--")
         curve.set(ylim=(0, 3), xlabel="dimension d", title="entropy of the weights")
         curve.legend()
-        figure.suptitle(self.title, fontsize=11)
+        figure.suptitle(self.title, fontsize=11, parse_math=False)
         return figure

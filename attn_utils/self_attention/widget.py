@@ -10,7 +10,8 @@ import torch
 import traitlets
 from torch import Tensor
 
-from attn_utils.core.masks import masked_softmax
+from attn_utils.core.attend import scaled_dot_product_attention
+from attn_utils.core.masks import causal_mask, length_mask
 from attn_utils.widgets.base import (
     Buffer,
     Choice,
@@ -47,7 +48,9 @@ def embedding_of(token: str) -> tuple[float, float]:
     if token in WORKED:
         return WORKED[token]
     h = 0x811C9DC5
-    for byte in token.encode("utf-8", errors="replace"):
+    # half of a surrogate pair, which UTF-8 does not have, is U+FFFD, as in the browser
+    text = token.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    for byte in text.encode("utf-8"):
         h = ((h ^ byte) * 0x01000193) & 0xFFFFFFFF
     h ^= h >> 16
     h = (h * 0x7FEB352D) & 0xFFFFFFFF
@@ -199,8 +202,8 @@ class SelfAttentionExplorer(LiveWidget):
         i, j = torch.arange(n)[:, None], torch.arange(n)
         masks = {
             "none": torch.ones(n, n, dtype=torch.bool),
-            "causal": j <= i,
-            "padding": (j < self.valid).expand(n, n),
+            "causal": causal_mask(n),
+            "padding": length_mask(torch.tensor([min(int(self.valid), n)]), n)[0].expand(n, n),
             "window": (i - j).abs() <= self.reach,
             "my own": torch.tensor(self.cells).view(MOST, MOST)[:n, :n] > 0.5,
         }
@@ -210,27 +213,34 @@ class SelfAttentionExplorer(LiveWidget):
         """Compute scores, weights and output in torch, in float64."""
         _, q, k, v = self.matrices()
         permitted = self.permitted()
-        scores = q @ k.T / (math.sqrt(2) if self.scaled else 1.0)  # (n, n)
-        lost = torch.zeros_like(scores)
-        if self.way == "-inf":
-            weights = scores.masked_fill(~permitted, -math.inf).softmax(dim=-1)
-        elif self.way == "-1e9":
-            weights = scores.masked_fill(~permitted, -1e9).softmax(dim=-1)
-            lost = weights
-        elif self.way == "zero after softmax":
-            lost = scores.softmax(dim=-1)
-            weights = lost * permitted
+        scale = 1 / math.sqrt(2) if self.scaled else 1.0
+        scores = q @ k.T * scale  # (n, n)
+        if self.way == "package":
+            output, weights = scaled_dot_product_attention(
+                q, k, v, permitted, scale=scale, return_weights=True
+            )
+            lost = torch.zeros_like(weights)
         else:
-            weights = masked_softmax(scores, permitted)
+            weights, lost = self._warned_of(scores, permitted)
+            output = weights @ v
         row_sums = weights.sum(dim=-1)
         leaked = (lost * ~permitted).sum(dim=-1) + 0 * row_sums  # NaN where the row is NaN
         return {
             "scores": scores,
             "weights": weights,
-            "output": weights @ v,
+            "output": output,
             "row_sums": row_sums,
             "leaked": leaked,
         }
+
+    def _warned_of(self, scores: Tensor, permitted: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights by a way of masking that is not the package's, and what leaks of them."""
+        if self.way == "zero after softmax":
+            before = scores.softmax(dim=-1)
+            return before * permitted, before
+        fill = -math.inf if self.way == "-inf" else -1e9
+        weights = scores.masked_fill(~permitted, fill).softmax(dim=-1)
+        return weights, weights
 
     def figure(self) -> Figure:
         """Draw tokens, Q, K, V, scores, weights and output as they stand."""
@@ -265,5 +275,5 @@ class SelfAttentionExplorer(LiveWidget):
         labels = axes[0].set_yticks(range(n), tokens_of(self.words), fontsize=9)
         for label in labels:
             label.label1.set_parse_math(False)
-        figure.suptitle(self.title, fontsize=10)
+        figure.suptitle(self.title, fontsize=10, parse_math=False)
         return figure

@@ -21,7 +21,7 @@ from attn_utils.widgets.base import (
     front_end,
 )
 
-from .spatial import CBAM
+from .spatial import CBAM, SpatialAttention
 from .trained import FORM, numbers
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ class SpatialMaskExplorer(LiveWidget):
     channel_gate = Buffer()
     share = Buffer()
 
+    _own_net = traitlets.Bool().tag(sync=True)  # a stem or objects that no line of Python makes
     _form: traitlets.List[Any] = traitlets.List().tag(sync=True)  # of the stem's layers
     _hidden = traitlets.Int().tag(sync=True)  # of the channel attention
     _stem = Buffer()  # weights and biases, layer by layer
@@ -192,6 +193,7 @@ class SpatialMaskExplorer(LiveWidget):
         }
         channel, spatial = self._cbam.channel, self._cbam.spatial
         super().__init__(
+            _own_net=stem is not None or objects is not None,
             _form=[layer.form for layer in self._layers],
             _hidden=self._cbam.channel.fc1.out_features,
             _stem=_flat(*(t for layer in self._layers for t in (layer.weight, layer.bias))),
@@ -230,18 +232,22 @@ class SpatialMaskExplorer(LiveWidget):
             if not self.channel:
                 by_channel = torch.ones_like(by_channel)
             x = x * by_channel
-            weight = self._cbam.spatial.conv.weight
-            if self.kernel == "3":
-                weight = weight[:, :, 2:5, 2:5]
-            maps = torch.stack([x.mean(1), x.amax(1)], dim=1)  # (1, 2, H, W)
-            gate = F.conv2d(maps, weight, padding=weight.shape[-1] // 2).sigmoid()[0, 0]
+            gate = self._spatial().gate(x)[0, 0]  # (1, 1, H, W) -> (H, W)
         return {
-            "mean_map": maps[0, 0],
-            "max_map": maps[0, 1],
+            "mean_map": x.mean(1)[0],
+            "max_map": x.amax(1)[0],
             "gate": gate,
             "channel_gate": by_channel.flatten(),
             "share": self._share(gate),
         }
+
+    def _spatial(self) -> SpatialAttention:
+        """The spatial attention, with the whole kernel or with its middle 3 × 3."""
+        if self.kernel == "7":
+            return self._cbam.spatial
+        middle = SpatialAttention(3).double()
+        middle.load_state_dict({"conv.weight": self._cbam.spatial.conv.weight[:, :, 2:5, 2:5]})
+        return middle
 
     def _share(self, gate: Tensor) -> Tensor:
         """Each pixel has the gate of its cell; how much of the sum do the box's pixels have?"""

@@ -89,9 +89,14 @@ class CausalSelfAttention(nn.Module):
         # without a past "causal" needs no mask; a single new token may see everything
         late = causal_mask(T, past + T, align="bottom-right", device=x.device)
         heads, weights = attend(
-            q, k, v, late if past and T > 1 else None, is_causal=past == 0,
-            dropout_p=layer.dropout if self.training else 0.0, weights=return_weights,
-        )  # fmt: skip
+            q,
+            k,
+            v,
+            late if past and T > 1 else None,
+            is_causal=past == 0,
+            dropout_p=layer.dropout if self.training else 0.0,
+            return_weights=return_weights,
+        )
         output, longer = layer.W_o(join_heads(heads)), Cache(k, v)
         return (output, longer) if weights is None else (output, longer, weights)
 

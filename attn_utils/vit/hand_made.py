@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from attn_utils.core.attend import scaled_dot_product_attention
+
 STORED = 112  # pixels of a photograph that travel with the page
 LAYERS = 3
 HEADS = ("same colour", "close by", "same colour and close by", "whatever stands out")
@@ -51,30 +53,33 @@ def hand_made_attention(tokens: Tensor, sharpness: float = 1.0) -> Tensor:
     """
     x, layers = tokens, []
     for _ in range(LAYERS):
-        colour, place = (_standard(part) for part in (x[:, :3], x[:, 3:]))
-        colour_gap, place_gap = _square_distances(colour), _square_distances(place)
-        salience = 2.5 * colour.square().sum(dim=1).sqrt()
-        scores = torch.stack(
-            [
-                -colour_gap / (2 * 0.15**2),
-                -place_gap / (2 * 0.25**2),
-                -colour_gap / (2 * 0.3**2) - place_gap / (2 * 0.5**2),
-                salience.expand(len(x), -1),
-            ]
-        )  # (H, N, N)
-        weights = (sharpness * scores).softmax(dim=-1)
-        x = (x + weights.mean(dim=0) @ x) / 2
+        q, k = _queries_and_keys(_standard(x[:, :3]), _standard(x[:, 3:]))
+        brought, weights = scaled_dot_product_attention(
+            q, k, x.expand(len(HEADS), -1, -1), scale=sharpness, return_weights=True
+        )  # (H, N, 5), (H, N, N)
+        x = (x + brought.mean(dim=0)) / 2
         layers.append(weights)
     return torch.stack(layers)
+
+
+def _queries_and_keys(colour: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+    """Make the four heads' queries and keys (H, N, 6).
+
+    The score of a Gaussian kernel, -|a - b|²/2, is a · b - |b|²/2 less |a|²/2. The last does not
+    depend on the key, so the softmax does not see it: (a, 1) · (b, -|b|²/2) is score enough.
+    """
+    compared = [colour / 0.15, place / 0.25, torch.cat([colour / 0.3, place / 0.5], dim=1)]
+    features = torch.stack([F.pad(x, (0, 5 - x.shape[1])) for x in compared])  # (3, N, 5)
+    queries = F.pad(features, (0, 1), value=1.0)
+    keys = torch.cat([features, -features.square().sum(dim=-1, keepdim=True) / 2], dim=-1)
+    salience = F.pad(2.5 * colour.norm(dim=1, keepdim=True), (5, 0))  # the same for each query
+    alike = F.pad(torch.zeros_like(features[0]), (0, 1), value=1.0)
+    return torch.cat([queries, alike[None]]), torch.cat([keys, salience[None]])
 
 
 def _standard(x: Tensor) -> Tensor:
     x = x - x.mean(dim=0)
     return x / x.square().sum(dim=1).mean().clamp(min=1e-12).sqrt()
-
-
-def _square_distances(x: Tensor) -> Tensor:
-    return (x[:, None] - x[None]).square().sum(dim=-1)
 
 
 def photographs(images: Any, names: Sequence[str] | None) -> dict[str, Any]:

@@ -155,17 +155,16 @@ class Attention(nn.Module):
         check_width("x", x, self.proj.in_features)
         # Three products with a third of the rows each cost what one costs, and their results lie
         # in memory as the attention kernel likes them.
-        weights = self.qkv.weight.chunk(3)  # (3 D, D) -> 3 times (D, D)
+        matrices = self.qkv.weight.chunk(3)  # (3 D, D) -> 3 times (D, D)
         biases = (None,) * 3 if self.qkv.bias is None else self.qkv.bias.chunk(3)
         q, k, v = (
             split_heads(F.linear(tokens, W, b), self.num_heads)  # (B, n, D) -> (B, H, n, d)
-            for tokens, W, b in zip((x[:, :num_queries], x, x), weights, biases, strict=True)
+            for tokens, W, b in zip((x[:, :num_queries], x, x), matrices, biases, strict=True)
         )
-        heads, shares = attend(
-            q, k, v, dropout_p=self.attn_drop if self.training else 0.0, weights=return_weights
-        )
+        dropout_p = self.attn_drop if self.training else 0.0
+        heads, weights = attend(q, k, v, dropout_p=dropout_p, return_weights=return_weights)
         output: Tensor = self.proj_drop(self.proj(join_heads(heads)))  # (B, T, D)
-        return output if shares is None else (output, shares)
+        return output if weights is None else (output, weights)
 
 
 class Block(nn.Module):

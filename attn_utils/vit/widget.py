@@ -10,6 +10,7 @@ import torch
 import traitlets
 from torch import Tensor
 
+from attn_utils.core.recording import record_attention
 from attn_utils.widgets.base import Buffer, Choice, ControlError, LiveWidget, Number, front_end
 
 from .hand_made import hand_made_attention, hand_made_tokens, model_images, photographs
@@ -30,7 +31,7 @@ class PatchExplorer(LiveWidget):
 
     Without arguments it shows two photographs of 224×224 pixels (stored at 112×112), cut as you
     like, and an attention **set by hand** that is computed in the browser: three layers of four
-    heads that compare mean colours and places (``_patch_data.hand_made_attention``). Nothing in it
+    heads that compare mean colours and places (``hand_made.hand_made_attention``). Nothing in it
     is learned. With weights it shows what a model attends to: use :meth:`from_model`.
 
     Args:
@@ -90,6 +91,7 @@ class PatchExplorer(LiveWidget):
     patches_used = Buffer()
     counts = Buffer()
 
+    _own_data = traitlets.Bool().tag(sync=True)  # images that no line of Python brings
     _pixels = traitlets.Bytes().tag(sync=True)  # (M, height, width, 3), uint8
     _weights = Buffer()  # of a model; empty for photographs
     _shape = traitlets.List(traitlets.Int()).tag(sync=True)  # M, height, width
@@ -122,7 +124,7 @@ class PatchExplorer(LiveWidget):
             "layer": (1, own["_layers"]),
             "head": (1, len(own["_heads"])),
         }
-        super().__init__(**own, **controls)
+        super().__init__(_own_data=images is not None, **own, **controls)
 
     @classmethod
     def from_model(
@@ -141,8 +143,6 @@ class PatchExplorer(LiveWidget):
             names: of the images.
             **controls: attributes of the explorer.
         """
-        from attn_utils.explain import record_attention
-
         with torch.no_grad(), record_attention(model) as recorded:
             model(images)
         return cls(
@@ -195,16 +195,16 @@ class PatchExplorer(LiveWidget):
 
     def reference(self) -> dict[str, Tensor]:
         """Compute the weights shown and the counts."""
+        from attn_utils.explain import attention_rollout
+
         weights = self.attention()
-        T, query, layer = weights.shape[-1], self.query(), int(self.layer) - 1
+        query, layer = self.query(), int(self.layer) - 1
         if self.view == "one head":
             row = weights[layer, int(self.head) - 1, query]
         else:
             row = weights[layer, :, query].mean(dim=0)
         if self.view == "rollout":
-            row = torch.eye(T, dtype=torch.float64)[query]
-            for mixed in weights[: layer + 1].mean(dim=1).flip(0):  # from the last layer back
-                row = (row + row @ mixed) / 2
+            row = attention_rollout(weights[: layer + 1, None].unbind())[0, query]
         entropy = torch.special.entr(row).sum()
         P, patch, C, D = self._model or (1, int(self.patch), 3, WIDTH)
         tokens = P + self.grid()[0] * self.grid()[1]

@@ -26,14 +26,20 @@ def dependencies_key(root: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def set_cache_path(app: Sphinx, config: Config) -> None:
-    """Point MyST-NB to the cache of the present dependencies; remove those of earlier ones."""
-    caches = Path(app.outdir).parent / ".jupyter_cache"
-    present = caches / dependencies_key(Path(app.confdir))
+def present_cache(root: Path, build: Path) -> Path:
+    """Return the cache of the present dependencies in a build folder; remove earlier ones."""
+    caches = build / ".jupyter_cache"
+    present = caches / dependencies_key(root)
     for old in caches.iterdir() if caches.exists() else ():
         if old != present:
             shutil.rmtree(old, ignore_errors=True)
-    config.nb_execution_cache_path = str(present)
+    return present
+
+
+def set_cache_path(app: Sphinx, config: Config) -> None:
+    """Point MyST-NB to the cache of the present dependencies."""
+    cache = present_cache(Path(app.confdir), Path(app.outdir).parent)
+    config.nb_execution_cache_path = str(cache)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -14,6 +14,18 @@ from sphinx.application import Sphinx
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
+def reason(error: BaseException) -> str:
+    """What went wrong, without the colours in which IPython and tests print it."""
+    if isinstance(error, CellExecutionError):
+        return ANSI.sub("", f"{error.ename}: {error.evalue}")
+    return ANSI.sub("", str(error)) or type(error).__name__
+
+
+def say_failure(notebook: str, cell: str, error: BaseException) -> str:
+    """Name the notebook, the cell and the error."""
+    return f"\nThe book was not built: {notebook}, {cell} failed with\n  {reason(error)}\n"
+
+
 def name_cell(app: Sphinx, error: Exception | None) -> None:
     """Say notebook, cell and error after Sphinx's and Jupyter Book's own tracebacks."""
     cause = error.__cause__ if isinstance(error, ExecutionError) else None
@@ -21,9 +33,7 @@ def name_cell(app: Sphinx, error: Exception | None) -> None:
         return
     number = re.search(r"In\s?\[(\d+)\]", ANSI.sub("", cause.traceback))
     cell = f"code cell {number[1]}" if number else "a cell"
-    reason = ANSI.sub("", f"{cause.ename}: {cause.evalue}")
-    message = f"\nThe book was not built: {error}, {cell} failed with\n  {reason}\n"
-    atexit.register(print, message, file=sys.stderr)
+    atexit.register(print, say_failure(str(error), cell, cause), file=sys.stderr)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 from sphinx.application import Sphinx
-from sphinx.config import Config
 from sphinx.errors import ExtensionError
 
 
@@ -27,10 +26,17 @@ def is_own_interpreter(command: str) -> bool:
     return Path(command).parent.resolve() == Path(sys.executable).parent.resolve()
 
 
-def check_kernel(app: Sphinx, config: Config) -> None:
-    """Stop the build if the kernel "python3" belongs to another environment; set its threads."""
-    # Small networks gain little from threads, and lose eightfold on a busy machine.
+def set_threads() -> None:
+    """Let the kernels that this process starts compute with one thread, unless told otherwise.
+
+    That gives the same numbers everywhere. Small networks gain little from threads, and lose
+    eightfold on a busy machine.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def require_own_kernel() -> None:
+    """Stop if the kernel "python3" belongs to another environment."""
     command = KernelSpecManager().get_kernel_spec("python3").argv[0]
     if not is_own_interpreter(command):
         raise ExtensionError(
@@ -39,7 +45,13 @@ def check_kernel(app: Sphinx, config: Config) -> None:
         )
 
 
+def prepare_kernels() -> None:
+    """See to it that the notebooks run in this environment, with one thread."""
+    set_threads()
+    require_own_kernel()
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
-    app.connect("config-inited", check_kernel)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    app.connect("config-inited", lambda app, config: prepare_kernels())
+    return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}

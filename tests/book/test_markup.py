@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,33 @@ def target(path: str, element: Tag, attribute: str) -> Path:
     return (SITE / path).parent / str(element[attribute])
 
 
+# the picture is meant, not a number ("the figure of a hundred million")
+SAYS_FIGURE = re.compile(
+    r"^((an?|the|this) )?figure\b|\b(the|this) figure (shows|displays)\b|\bimage of\b", re.I
+)
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_every_picture_says_what_is_to_be_seen(path: str) -> None:
     for image in soup(path).select(".bd-article img"):
         alt = str(image.get("alt", ""))
         assert len(alt) >= 20, f"{image.get('src')}: {alt!r}"
+        # without alt text Sphinx takes the name of the file, which is long enough, but no words
+        assert len(alt.split()) >= 4, f"{image.get('src')}: {alt!r}"
+        assert not SAYS_FIGURE.search(alt), f"say what is to be seen: {alt!r}"
+
+
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_every_drawn_figure_has_a_name_and_a_caption(path: str) -> None:
+    for image in soup(path).select(".cell_output img"):
+        if image.find_parent("noscript"):  # the picture of a widget
+            continue
+        figure = image.find_parent("figure")
+        assert figure is not None, f"{image.get('alt')!r}: no caption (mystnb.figure.caption)"
+        assert str(figure.get("id", "")).startswith("fig-"), f"{image.get('alt')!r}: no name"
+        caption = figure.select_one("figcaption .caption-text")
+        assert caption is not None
+        assert caption.get_text().strip(" #")
 
 
 @pytest.mark.parametrize("path", ALIVE)
@@ -74,5 +97,6 @@ def test_quiz_choices_explain_themselves(path: str) -> None:
         assert explanation.startswith(verdict), question
         assert len(explanation) > 20, question
     for name in {str(choice["name"]) for choice in choices}:
-        right = [c for c in choices if c["name"] == name and "right" in c["class"]]
-        assert right, f"{name} has no right answer"
+        answers = [c for c in choices if c["name"] == name]
+        assert len(answers) >= 2, f"{name} has a single choice"
+        assert any("right" in c["class"] for c in answers), f"{name} has no right answer"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from json import dumps
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
-import pytest
 from playwright.sync_api import Locator, Page
 
 from attn_utils.channel.widget import PIXELS, start_pixels
@@ -47,23 +44,6 @@ def agrees(page: Page, **controls: Any) -> None:
     found = numbers(page)
     for name, expected in GateExplorer(**controls).reference().items():
         np.testing.assert_allclose(found[name], expected, atol=1e-5, err_msg=name)
-
-
-@pytest.mark.parametrize("controls", [
-    {},
-    {"reduction": "2", "where": 7.0, "volumes": [0, 0.5, 1, 2, 1, 1, 0.3, 1]},
-    {"reduction": "4", "where": 1.0, "pixels": START[::-1]},
-    {"reduction": "8", "volumes": [2] * 8},
-    {"block": "ECA", "kernel": "1"},
-    {"block": "ECA", "kernel": "3", "where": 8.0},
-    {"block": "ECA", "kernel": "7", "where": 1.0, "pixels": "0123456789abcdef" * 32},
-    {"block": "none", "where": 4.0},
-])  # fmt: skip
-def test_everything_equals_torch(watch: Watch, controls: dict[str, Any]) -> None:
-    query = urlencode({name: dumps(value) for name, value in controls.items()})
-    page = watch.open(f"{PATH}#gate-explorer{'?' + query if query else ''}")
-    agrees(page, **controls)
-    assert watch.bad == []
 
 
 def test_painting_with_the_mouse(watch: Watch) -> None:

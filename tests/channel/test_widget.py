@@ -118,6 +118,6 @@ def test_weights_travel_as_they_are():
 
 
 def test_picture_and_text_for_readers_without_javascript():
-    data, _ = GateExplorer(block="ECA")._repr_mimebundle_()
+    data, _ = GateExplorer(block="ECA", title="$$")._repr_mimebundle_()  # no formula
     assert "can be painted on" in data["text/plain"]
     assert len(data["image/png"]) > 10_000

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_utils.core.masks import causal_mask, fit_mask, length_mask, masked_softmax
+from attn_utils.core.masks import broadcast_mask, causal_mask, length_mask, masked_softmax
 
 T_, F_ = True, False
 HALF = [torch.float16, torch.bfloat16]
@@ -94,6 +94,7 @@ def test_alignments():
     )
 
 
+@settings(deadline=None)
 @given(st.integers(0, 7), st.integers(0, 7))
 def test_causal_mask_by_its_definition(t, s):
     top, bottom = causal_mask(t, s), causal_mask(t, s, align="bottom-right")
@@ -122,20 +123,20 @@ def test_rank_decides_also_where_sizes_would_fit_otherwise():
     """B == H == T == S: every reading fits by size, so that only the number of axes can tell."""
     n = 3
     mask = draw(n, n, n) > 0
-    assert torch.equal(fit_mask(mask, (n, n, n, n)), mask[:, None])
-    assert torch.equal(fit_mask(mask, (n, n, n)), mask)
-    assert torch.equal(fit_mask(mask[0], (n, n, n)), mask[0][None])
-    assert torch.equal(fit_mask(mask[0], (n, n, n, n)), mask[0][None, None])
-    assert torch.equal(fit_mask(mask[0, 0], (n, n, n, n)), mask[0, 0][None, None, None])
+    assert torch.equal(broadcast_mask(mask, (n, n, n, n)), mask[:, None])
+    assert torch.equal(broadcast_mask(mask, (n, n, n)), mask)
+    assert torch.equal(broadcast_mask(mask[0], (n, n, n)), mask[0][None])
+    assert torch.equal(broadcast_mask(mask[0], (n, n, n, n)), mask[0][None, None])
+    assert torch.equal(broadcast_mask(mask[0, 0], (n, n, n, n)), mask[0, 0][None, None, None])
     heads = draw(1, n, n, n) > 0
-    assert fit_mask(heads, (n, n, n, n)) is heads
+    assert broadcast_mask(heads, (n, n, n, n)) is heads
 
 
 def test_more_leading_axes():
     mask = torch.ones(5, 2, 3, 4, dtype=torch.bool)
-    assert fit_mask(mask, (5, 2, 7, 3, 4)).shape == (5, 2, 1, 3, 4)
+    assert broadcast_mask(mask, (5, 2, 7, 3, 4)).shape == (5, 2, 1, 3, 4)
     with pytest.raises(ValueError, match="mask: expected a shape that fits"):
-        fit_mask(mask[0], (5, 2, 7, 3, 4))  # (2, 3, 4): whose axis is the first?
+        broadcast_mask(mask[0], (5, 2, 7, 3, 4))  # (2, 3, 4): whose axis is the first?
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from attn_utils.widgets import CostCalculator
 from tests.driving import settle
@@ -39,17 +40,6 @@ def agree(found: dict[str, Any], **controls: Any) -> None:
         np.testing.assert_allclose(found[name], value.numpy(), rtol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize("controls", [
-    {},
-    {"n": 1_048_576, "width": 16384, "num_heads": 128, "batch": 256, "memory": 192},
-    {"n": 77, "width": 3000, "num_heads": 7, "batch": 1023, "memory": 3, "is_causal": True,
-     "precision": "bfloat16", "kernel": "fused"},
-])  # fmt: skip
-def test_numbers_equal_the_formulas(watch: Watch, controls: dict[str, Any]) -> None:
-    agree(numbers(opened(watch, **controls)), **controls)
-    assert watch.bad == []
-
-
 def test_typing_choosing_and_arrow_keys(watch: Watch) -> None:
     page = watch.open(PATH)
     field = calculator(page).get_by_label("tokens n")
@@ -64,8 +54,8 @@ def test_typing_choosing_and_arrow_keys(watch: Watch) -> None:
     settle(page)
     n = int(field.input_value())
     assert n == round(3030 / 1.01**10)
-    page.wait_for_timeout(400)  # spoken values follow once things rest
-    assert f"{n:,} tokens: explicit" in (marker.get_attribute("aria-valuetext") or "")
+    # spoken values follow once things rest
+    expect(marker).to_have_attribute("aria-valuetext", re.compile(f"^{n:,} tokens: explicit "))
     field.fill("7")  # too few: nothing happens until the field is left, then the least there is
     agree(numbers(page), n=n, width=1024, is_causal=True)
     field.press("Tab")

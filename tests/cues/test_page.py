@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page
 
-from attn_utils.widgets import CueExplorer
 from tests.driving import move_slider, settle
 from tests.pages import Watch
 
@@ -26,25 +25,6 @@ def weights(page: Page) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 def move(page: Page, label: str, value: float) -> None:
     move_slider(explorer(page).get_by_label(label, exact=True), value)
-
-
-@pytest.mark.parametrize("controls", [
-    {},
-    {"salience_gain": 0.0},
-    {"use": "read", "query_gain": 3.5, "salience_gain": 2.0},
-    {"use": "eat", "colour": "yellow", "shape": "long", "query_gain": 6.0, "salience_gain": 6.0},
-])  # fmt: skip
-def test_weights_equal_torch(watch: Watch, controls: dict[str, Any]) -> None:
-    page = watch.open(PATH)
-    for name, value in controls.items():
-        if isinstance(value, str):
-            label = {"use": "something to", "colour": "coloured", "shape": "shaped"}[name]
-            explorer(page).get_by_label(label).select_option(value)
-        else:
-            move(page, name.replace("_", " "), value)
-    expected = CueExplorer(**controls).reference()["weights"].numpy()
-    np.testing.assert_allclose(weights(page), expected, atol=1e-5)
-    assert watch.bad == []
 
 
 def test_the_dial_passes_through_the_three_kinds_of_pooling(watch: Watch) -> None:

@@ -13,6 +13,7 @@ from attn_utils.decoder import (
     EncoderDecoder,
     FixedVectorDecoder,
     GRUEncoder,
+    Memory,
     all_dates,
     greedy_decode,
     source_tokens,
@@ -20,6 +21,8 @@ from attn_utils.decoder import (
     target_tokens,
     written_forms,
 )
+from tests.contracts import MODULE, Module, under
+from tests.contracts.faults import ADAPTERS, AUTOCAST, EMPTY, META, NUMPY, VALUES
 
 B, S, T, V = 3, 7, 5, 6
 KINDS = ["attention", "fixed"]
@@ -234,16 +237,6 @@ def test_bad_input(call, message):
         call()
 
 
-def test_state_dict_round_trip(tmp_path):
-    model, other = build(), build()
-    with torch.no_grad():
-        for parameter in other.parameters():
-            parameter.zero_()
-    torch.save(model.state_dict(), tmp_path / "m.pt")
-    other.load_state_dict(torch.load(tmp_path / "m.pt", weights_only=True))
-    assert torch.equal(other(*batch()), model(*batch()))
-
-
 # --- dates ---------------------------------------------------------------------------------------
 
 
@@ -298,3 +291,34 @@ def test_tokens_of_texts_and_dates():
 def test_bad_texts(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# --- the life of a module ----------------------------------------------------------------------
+
+
+def source(B, n):
+    return torch.randint(7, (B, n)), torch.arange(1, B + 1).clamp(max=n)
+
+
+def known(B, n):
+    memory = Memory(torch.randn(B, n, 10), torch.rand(B, 1, n) < 0.8, torch.randn(B, 10))
+    return torch.randint(6, (B, 4)), memory
+
+
+MODULES = [
+    Module(GRUEncoder, (7, 4, 5), source, faults=NUMPY | ADAPTERS | META | VALUES | EMPTY),
+    Module(FixedVectorDecoder, (6, 4, 5, 10), known, faults=NUMPY | META | VALUES),
+    Module(
+        AttentionDecoder, (6, 4, 5, 10, 3), known,
+        faults=NUMPY | ADAPTERS | META | VALUES | AUTOCAST,
+    ),
+    Module(
+        EncoderDecoder, (7, 6, 5), lambda B, n: (*source(B, n), torch.randint(6, (B, 4))),
+        build=lambda V, W, h: EncoderDecoder(
+            GRUEncoder(V, 4, h), AttentionDecoder(W, 4, h, 2 * h, 3)
+        ),
+        faults=NUMPY | ADAPTERS | META | VALUES | AUTOCAST | EMPTY,
+    ),
+]  # fmt: skip
+
+test_life = under(MODULE, MODULES)

@@ -1,4 +1,4 @@
-"""The alignment explorer in the rendered page: numbers, typing, stepping, links, goals."""
+"""The alignment explorer in the rendered page: typing, stepping, links, goals."""
 
 from __future__ import annotations
 
@@ -42,54 +42,6 @@ def status(page: Page) -> str:
 def reached(page: Page) -> str:
     settle(page)
     return " ".join(explorer(page).locator(".aw-reached").all_text_contents())
-
-
-# The page holds the notebook's own models; here they come back from the page, and torch runs them.
-MODELS = """e => {
-    const state = JSON.parse(document.querySelector('script[type*="widget-state"]').textContent);
-    const own = Object.values(state.state).find((s) => s.state._class === 'AlignmentExplorer');
-    const floats = own.buffers.find((b) => b.path[0] === '_floats');
-    return [floats.data, own.state._shapes];
-}"""
-
-
-def torch_models(page: Page) -> tuple[Any, Any]:
-    import base64
-
-    import torch
-
-    from attn_utils.decoder.widget import build
-
-    data, shapes = explorer(page).evaluate(MODELS)
-    halves = torch.frombuffer(bytearray(base64.b64decode(data)), dtype=torch.float16)
-    floats = halves.float()
-    states: dict[str, dict[str, Any]] = {"attention": {}, "fixed": {}}
-    at = 0
-    for name, *sizes in shapes:
-        kind, _, rest = name.partition(".")
-        count = int(np.prod(sizes))
-        states[kind][rest] = floats[at : at + count].view(sizes)
-        at += count
-    return build(states["attention"]), build(states["fixed"])
-
-
-def test_everything_equals_torch(watch: Watch) -> None:
-    from attn_utils.widgets import AlignmentExplorer
-
-    page = watch.open(PATH)
-    models = torch_models(page)
-    widget = AlignmentExplorer(*models)
-    for text in ("", "3", "mar 3, 19",
-                 "Wednesday, THE twenty-seventh of September, in the year 34",
-                 "we met on 03.03.2019 € or so", "9" * 80):  # fmt: skip
-        if text:
-            type_text(page, text)
-            widget.text = text
-        found = numbers(page)
-        for name in ("weights", "logits", "probabilities", "fixed_logits", "fixed_probabilities"):
-            np.testing.assert_allclose(found[name], getattr(widget, name), atol=1e-5, err_msg=name)
-        assert written(page) == widget.answers()[0]
-    assert watch.bad == []
 
 
 def test_typing(watch: Watch) -> None:
@@ -201,6 +153,15 @@ def test_link_and_python(watch: Watch) -> None:
     assert (model.text, model.step) == ("7.8.1999", 9)
     type_text(page, "8.8.1999")
     page.wait_for_function("() => decodeURIComponent(location.hash).includes('8.8.1999')")
+    assert watch.bad == []
+
+
+def test_a_link_with_nothing_to_read_changes_nothing(watch: Watch) -> None:
+    page = watch.open(f'{PATH}#alignment-explorer?text="%E2%82%AC"')
+    settle(page)
+    typed = explorer(page).get_by_label("a date", exact=True).input_value()
+    assert typed == "Sunday, the 3rd of March, 2019"
+    assert written(page).startswith("2019-")
     assert watch.bad == []
 
 

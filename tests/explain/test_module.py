@@ -26,6 +26,7 @@ from attn_utils import (
     VisionTransformer,
 )
 from attn_utils.explain import attention_rollout, record_attention
+from tests.helpers import close
 
 
 def vit(**options):
@@ -86,9 +87,9 @@ def test_every_kind_of_attention_is_recorded(name):
     for got in weights:
         assert got.shape == shape
         assert not got.requires_grad
-        torch.testing.assert_close(got, want.detach().reshape(shape), rtol=0, atol=1e-6)
-    torch.testing.assert_close(output, plain, rtol=0, atol=1e-6)
-    torch.testing.assert_close(output, with_weights, rtol=0, atol=1e-6)
+        close(got, want.detach().reshape(shape))
+    close(output, plain)
+    close(output, with_weights)
 
 
 def test_the_reference_module_of_rule_1():
@@ -128,8 +129,8 @@ def test_a_vision_transformer_shows_all_rows_of_all_layers(distilled):
         model(IMAGES[:1])
     assert [w.shape for w in weights] == [(2, 2, tokens, tokens)] * 3 + [(1, 2, tokens, tokens)] * 3
     for got, want in zip(weights, reference_weights(model, IMAGES), strict=False):
-        torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
-    torch.testing.assert_close(output, plain, rtol=0, atol=1e-6)
+        close(got, want)
+    close(output, plain)
     with record_attention(model) as weights:
         model.features(IMAGES)
     assert len(weights) == 3
@@ -321,7 +322,7 @@ def by_hand(layers, fusion, ratio):
 def test_rollout_by_hand(fusion, ratio):
     layers = random_layers()
     got = attention_rollout(layers, head_fusion=fusion, discard_ratio=ratio)
-    torch.testing.assert_close(got, by_hand(layers, fusion, ratio), rtol=0, atol=1e-12)
+    close(got, by_hand(layers, fusion, ratio))
 
 
 def test_the_class_token_is_never_discarded():
@@ -350,7 +351,7 @@ def test_properties_of_rollout(B, S, heads, fusion, ratio, seed):
         alone = attention_rollout(
             [layer[b : b + 1] for layer in layers], head_fusion=fusion, discard_ratio=ratio
         )
-        torch.testing.assert_close(got[b : b + 1], alone, rtol=0, atol=1e-12)
+        close(got[b : b + 1], alone)
 
 
 def test_rollout_of_simple_cases():
@@ -371,8 +372,7 @@ def test_rollout_in_other_dtypes(dtype):
     got = attention_rollout(layers, head_fusion="max", discard_ratio=0.3)
     assert got.dtype == dtype
     want = attention_rollout([w.double() for w in layers], head_fusion="max", discard_ratio=0.3)
-    tolerance = {torch.float32: 1e-6, torch.bfloat16: 4e-3, torch.float16: 1e-3}[dtype]
-    torch.testing.assert_close(got.double(), want, rtol=0, atol=tolerance)
+    close(got, want)
 
 
 def test_rollout_of_a_recorded_model():
@@ -381,7 +381,7 @@ def test_rollout_of_a_recorded_model():
         model(IMAGES)
     rollout = attention_rollout(weights)
     want = by_hand([w.double() for w in weights], "mean", 0.0)
-    torch.testing.assert_close(rollout.double(), want, rtol=0, atol=1e-5)
+    close(rollout, want)
     assert rollout[:, 0, 2:].shape == (2, 4)
 
 

@@ -1,13 +1,10 @@
-"""The head explorers in the rendered page: numbers, faders, lines, guesses, links, goals."""
+"""The head explorers in the rendered page: faders, lines, guesses, links, goals."""
 
 from __future__ import annotations
 
-from json import dumps
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
-import pytest
 from playwright.sync_api import Locator, Page
 
 from attn_utils.widgets import HeadExplorer
@@ -49,18 +46,6 @@ def agree(page: Page, widget: HeadExplorer) -> None:
     found = numbers(page)
     for name in RESULTS:
         np.testing.assert_allclose(found[name], getattr(widget, name), atol=1e-5, err_msg=name)
-
-
-@pytest.mark.parametrize("controls", [
-    {},
-    {"faders": [0.0, 1.0, 1.0, 1.0], "example": 7.0, "query": 3.0},
-    {"faders": [0.9, 1.7, 2.0, 0.3], "shown": [1.0, 0.0, 0.0, 1.0], "guessing": True},
-])  # fmt: skip
-def test_everything_equals_torch(watch: Watch, controls: dict[str, Any]) -> None:
-    query = urlencode({name: dumps(value) for name, value in controls.items()})
-    page = watch.open(f"{PATH}#head-explorer{'?' + query if query else ''}")
-    agree(page, HeadExplorer(**controls))
-    assert watch.bad == []
 
 
 def test_faders_mute_and_solo(watch: Watch) -> None:
@@ -217,6 +202,13 @@ def test_the_trained_heads(watch: Watch) -> None:
     model = Model()
     exec(source, {"explorer": model})  # the data are the notebook's, only the state is copied
     assert model.faders == [0, 1, 1, 1]
+    assert watch.bad == []
+
+
+def test_a_link_to_half_a_tick_changes_nothing(watch: Watch) -> None:
+    page = watch.open(f"{PATH}#head-explorer?shown=[1,0.2,1,1]")
+    settle(page)
+    assert explorer(page).get_by_label("lines of ring", exact=True).is_checked()
     assert watch.bad == []
 
 

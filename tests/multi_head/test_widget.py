@@ -187,7 +187,9 @@ def test_controls_out_of_range_are_refused(controls, message):
 def test_the_picture_shows_names_as_text():
     names = [["$$", "<b>", "a_b", "^"]] * 5
     explorer = HeadExplorer(
-        **data(tokens=names, heads=["$", "b", "c"], classes=["$x", "y", "z"]), shown=[1, 0, 1]
+        **data(tokens=names, heads=["$", "b", "c"], classes=["$x", "y", "z"]),
+        shown=[1, 0, 1],
+        title="$$",
     )
     explorer.figure().canvas.draw()
     bundle, _ = explorer._repr_mimebundle_()

@@ -67,6 +67,17 @@ def test_ranges_follow_the_data(scale: float) -> None:
     assert np.ptp(w.curve) < 0.1 * np.ptp(y), "the widest bandwidth is average pooling"
 
 
+def test_given_axes_hold_where_the_points_have_left_them() -> None:
+    start = KernelRegressionExplorer()
+    pulled = [min(x, 4.5) for x in start.x]
+    axes = {"x_range": start._own_bounds["x"], "y_range": start._own_bounds["y"]}
+    w = KernelRegressionExplorer(x=pulled, y=start.y, query=4.9, bandwidth=20.0, **axes)
+    assert w._own_bounds == start._own_bounds
+    assert torch.equal(w.grid(), start.grid())
+    with pytest.raises(ValueError, match=r"query: expected a number from 0\.0 to 4\.5"):
+        KernelRegressionExplorer(x=pulled, y=start.y, query=4.9)
+
+
 def test_points_that_are_all_alike() -> None:
     w = KernelRegressionExplorer([2.0, 2.0], [3.0, 3.0])
     np.testing.assert_allclose(w.curve, 3.0)
@@ -89,6 +100,11 @@ def test_points_that_are_all_alike() -> None:
     ({"bandwidth": float("nan")}, "bandwidth: expected"),
     ({"query": 9.0}, "query: expected a number from 0.0 to 5.0, got 9.0"),
     ({"kernel": "cosine"}, "kernel: expected one of gaussian, boxcar, .* got 'cosine'"),
+    ({"x_range": (0, 4)}, "x_range: expected a range around all points, .* got 0 to 4"),
+    ({"y_range": (9, 0)}, "y_range: expected two numbers .* the lower one first, got"),
+    ({"y_range": (0, float("nan"))}, "y_range: expected two numbers"),
+    ({"x_range": [0, 5, 6]}, "x_range: expected two numbers"),
+    ({"x_range": 5}, r"x_range: expected a list of numbers, got shape \(\)"),
     ({"width": 1.0}, "width: no such control; expected one of"),
 ])  # fmt: skip
 def test_bad_input(given: dict[str, Any], message: str) -> None:
@@ -119,5 +135,5 @@ def test_still_picture_for_every_kernel() -> None:
     for kernel in KERNELS:
         figure = KernelRegressionExplorer(kernel=kernel, bandwidth=0.1).figure()
         assert len(figure.axes) >= 4
-    bundle = KernelRegressionExplorer()._repr_mimebundle_()
+    bundle = KernelRegressionExplorer(title="$$ is no formula")._repr_mimebundle_()
     assert "0x" not in bundle[0]["text/plain"]

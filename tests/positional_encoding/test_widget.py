@@ -50,6 +50,13 @@ def test_learned_scores_do_not():
     np.testing.assert_array_equal(widget.scores, before)
 
 
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_no_random_numbers_are_drawn(encoding):
+    before = torch.get_rng_state()
+    PositionExplorer(encoding=encoding, positions_on=True, look_back=2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_the_learned_table_ends():
     widget = PositionExplorer(encoding="learned", position=63)
     assert np.abs(widget.vector).max() > 0.1
@@ -102,7 +109,8 @@ def test_wrong_controls_are_refused(controls, says):
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_still_picture(encoding):
-    figure = PositionExplorer(encoding=encoding, position=20, width=64).figure()
+    figure = PositionExplorer(encoding=encoding, position=20, width=64, title="$$").figure()
+    figure.canvas.draw()
     assert len(figure.axes) == 6
     assert encoding in figure.axes[0].get_title()
 

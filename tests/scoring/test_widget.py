@@ -143,6 +143,7 @@ def test_bad_input(controls, message):
 
 
 def test_picture_and_text_for_readers_without_javascript():
-    data, _ = ScoringExplorer(rule="additive", dimension=64)._repr_mimebundle_()
+    lab = ScoringExplorer(title="$$ is no formula", rule="additive", dimension=64)
+    data, _ = lab._repr_mimebundle_()
     assert "plane coloured by score" in data["text/plain"]
     assert len(data["image/png"]) > 10_000

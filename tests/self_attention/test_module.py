@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from attn_utils.core.attend import scaled_dot_product_attention
 from attn_utils.core.masks import causal_mask, length_mask
 from attn_utils.self_attention import SelfAttention
-from tests.contracts import CONTRACT, Attention, close
+from tests.contracts import ATTENTION, MODULE, Attention, Module, under
+from tests.contracts.faults import ADAPTERS, NUMPY
+from tests.helpers import close
 
 
 def draw(*shape, seed=0, dtype=torch.float64):
@@ -36,10 +38,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_contract(kind, check):
-    check(kind)
+test_contract = under(ATTENTION, KINDS)
 
 
 def test_worked_example():
@@ -54,8 +53,8 @@ def test_worked_example():
     assert module.W_q(a)[0].tolist() == [[1, 2], [1, 1]]
     output, weights = module(a, return_weights=True)
     want = torch.tensor([[[0.33, 0.67], [0.50, 0.50]]])
-    close(weights, want, atol=5e-3)
-    close(output, want, atol=5e-3)
+    close(weights, want, within=5e-3)
+    close(output, want, within=5e-3)
 
 
 def test_shapes_of_the_course():
@@ -81,20 +80,6 @@ def test_is_the_one_function_on_three_images_of_x():
         )
         torch.testing.assert_close(module(x, mask, return_weights=True), want)
         close(module(x, mask), want[0])
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(1, 8), st.randoms(use_true_random=False), st.integers(0, 1000))
-def test_permuting_positions_permutes_the_output(n, random, seed):
-    """Self-attention sees a set: order has to be put into x."""
-    order = list(range(n))
-    random.shuffle(order)
-    module, x = make(seed=seed % 7), draw(2, n, 4, seed=seed)
-    output, weights = module(x, return_weights=True)
-    got, got_weights = module(x[:, order], return_weights=True)
-    close(got, output[:, order], atol=1e-12)
-    close(got_weights, weights[:, order][:, :, order], atol=1e-12)
-    close(module(x[:, order]), output[:, order], atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
@@ -143,3 +128,12 @@ def test_refusals():
     for name, sizes in (("dim", (0, 1, 1)), ("dk", (1, -1, 1)), ("dv", (1, 1, 2.5))):
         with pytest.raises(ValueError, match=f"{name}: expected a whole number"):
             SelfAttention(*sizes)
+
+
+# --- the life of a module ----------------------------------------------------------------------
+
+MODULES = [
+    Module(SelfAttention, (6, 4, 5), lambda B, n: torch.randn(B, n, 6), faults=NUMPY | ADAPTERS),
+]  # fmt: skip
+
+test_life = under(MODULE, MODULES)

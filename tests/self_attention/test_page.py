@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page
 
-from attn_utils.self_attention.widget import embed
 from attn_utils.widgets import SelfAttentionExplorer
 from tests.driving import move_slider, settle
 from tests.pages import Watch
@@ -21,7 +20,6 @@ WAYS = {
     "zero after softmax": "0 after the softmax",
     "package": "−∞, empty rows 0 (the package)",
 }
-SENTENCE = "naïve 注意力 🙂 cat <b>cat</b> sat"
 
 
 def studio(page: Page) -> Locator:
@@ -43,10 +41,6 @@ def same(page: Page, expected: SelfAttentionExplorer) -> None:
         )
 
 
-def slide(page: Page, label: str, value: float) -> None:
-    move_slider(studio(page).get_by_label(label, exact=True), value)
-
-
 def matrix(page: Page, name: str) -> Locator:
     return studio(page).locator(f".aw-panel-{name} svg")
 
@@ -66,24 +60,17 @@ def reached(page: Page) -> str:
     return " | ".join(studio(page).locator(".aw-reached").all_inner_texts())
 
 
-@pytest.mark.parametrize("words", ["a1 a2", "one", SENTENCE, "a b c d e f g h"])
-@pytest.mark.parametrize(
-    "mask", [{"mask": "none"}, {"mask": "causal"}, {"mask": "padding", "valid": 0},
-             {"mask": "padding", "valid": 2}, {"mask": "window", "reach": 2}],
-    ids=lambda mask: "-".join(map(str, mask.values())),
-)  # fmt: skip
-def test_results_equal_torch(watch: Watch, words: str, mask: dict[str, Any]) -> None:
+def test_the_slider_of_the_chosen_mask_is_shown(watch: Watch) -> None:
     page = watch.open(PATH)
-    studio(page).get_by_label("tokens", exact=True).fill(words)
-    studio(page).get_by_label("mask", exact=True).select_option(mask["mask"])
-    for name, label in (("valid", "valid tokens"), ("reach", "reach")):
-        if name in mask:
-            slide(page, label, mask[name])
-    for way, label in WAYS.items():
-        studio(page).get_by_label(label, exact=True).check()
-        same(page, SelfAttentionExplorer(words=words, way=way, **mask))
-    studio(page).get_by_label("divide by √2").uncheck()
-    same(page, SelfAttentionExplorer(words=words, way="package", scaled=False, **mask))
+    valid, reach = (
+        studio(page).get_by_label(name, exact=True) for name in ("valid tokens", "reach")
+    )
+    for mask, shown in (("causal", ()), ("window", (reach,)), ("padding", (valid,))):
+        studio(page).get_by_label("mask", exact=True).select_option(mask)
+        settle(page)
+        assert [slider for slider in (valid, reach) if slider.is_visible()] == list(shown)
+    move_slider(valid, 0)
+    same(page, SelfAttentionExplorer(mask="padding", valid=0))
     assert watch.bad == []
 
 
@@ -186,9 +173,9 @@ def test_predict_then_reveal(watch: Watch) -> None:
     settle(page)
     assert set(matrix(page, "q").locator(".aw-entry").all_text_contents()) == {"?"}
     assert "1.00" not in (matrix(page, "q").get_attribute("aria-label") or "")
-    guess = studio(page).get_by_label("Predict q₂, second number")
-    guess.fill("3")
-    guess.press("Enter")
+    assert studio(page).get_by_label("Predict q₂, second number").is_visible()
+    page.keyboard.type("3")  # the field has the focus
+    page.keyboard.press("Enter")
     settle(page)
     assert "You said 3.00. It is 1.00" in studio(page).get_by_role("status").inner_text()
     assert matrix(page, "q").locator(".aw-entry").nth(3).text_content() == "1.00"
@@ -220,6 +207,16 @@ def test_words_are_text_and_link_reopens_them(watch: Watch) -> None:
     assert watch.bad == []
 
 
+@pytest.mark.parametrize("fragment", [
+    "words=3", "w_q=[1]", "mask=%22all%22", "shown=99", "cells=[2]", "inputs=null", "words=%7B",
+    "words=%22%22", "words=%22%20%20%22",
+])  # fmt: skip
+def test_a_wrong_link_changes_nothing(watch: Watch, fragment: str) -> None:
+    page = watch.open(f"{PATH}#self-attention-explorer?{fragment}")
+    same(page, SelfAttentionExplorer())
+    assert watch.bad == []
+
+
 def test_too_many_words_and_none(watch: Watch) -> None:
     page = watch.open(PATH)
     field = studio(page).get_by_label("tokens", exact=True)
@@ -228,6 +225,27 @@ def test_too_many_words_and_none(watch: Watch) -> None:
     field.fill("  ")
     same(page, SelfAttentionExplorer(words="a b c d e f g h"))
     assert watch.bad == []
+
+
+def test_copied_python_rebuilds_the_state(watch: Watch) -> None:
+    page = watch.open(PATH)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    studio(page).get_by_role("button", name="A sentence").click()
+    studio(page).get_by_label("mask", exact=True).select_option("window")
+    studio(page).get_by_role("button", name="Copy as Python").click()
+    source = page.evaluate("() => navigator.clipboard.readText()")
+    space: dict[str, Any] = {}
+    exec(source.replace("\nSelfAttentionExplorer(", "\nwidget = SelfAttentionExplorer("), space)
+    same(page, space["widget"])
+
+
+def test_reset(watch: Watch) -> None:
+    page = watch.open(PATH)
+    studio(page).get_by_role("button", name="A sentence").click()
+    press(page, 0, 1)
+    studio(page).get_by_role("button", name="Reset").click()
+    same(page, SelfAttentionExplorer())
+    assert studio(page).get_by_label("tokens", exact=True).input_value() == "a1 a2"
 
 
 def test_fits_everywhere(watch_everywhere: Watch) -> None:
@@ -242,12 +260,3 @@ def test_fits_everywhere(watch_everywhere: Watch) -> None:
             assert area["x"] >= 0
             assert area["x"] + area["width"] <= wide + 1
     assert watch_everywhere.bad == []
-
-
-def test_embedding_is_the_same_in_both_languages(watch: Watch) -> None:
-    page = watch.open(PATH)
-    studio(page).get_by_label("tokens", exact=True).fill(SENTENCE)
-    settle(page)
-    fields = studio(page).locator(".aw-fields").first.locator("input")
-    found = [float(field.input_value()) for field in fields.all()]
-    assert found == embed(SENTENCE)[: len(found)]

@@ -130,7 +130,7 @@ def test_what_it_refuses(controls, message):
 
 @pytest.mark.parametrize("words", ["a1 a2", "the $x^ <b>cat</b> $$ sat on a mat"])
 def test_still_picture(words):
-    explorer = SelfAttentionExplorer(words=words, mask="padding", valid=0)
+    explorer = SelfAttentionExplorer(words=words, title=words, mask="padding", valid=0)
     data, _ = explorer._repr_mimebundle_()
     assert data["text/plain"] == explorer.alt
     assert len(data["image/png"]) > 5000

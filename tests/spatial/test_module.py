@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import io
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,8 +11,11 @@ from torch import nn
 
 import attn_utils
 from attn_utils.spatial import CBAM, ChannelAttention, SpatialAttention
+from tests.contracts import GATE, MODULE, Gate, Module, under
+from tests.contracts.faults import HOOKS, NUMPY
+from tests.helpers import close
 
-AGREES = {torch.float64: 1e-12, torch.float32: 1e-6}
+DTYPES = (torch.float64, torch.float32)
 # odd and even sizes, a single pixel, a single channel, B == C
 SHAPES = [(2, 8, 5, 7), (3, 16, 1, 1), (1, 1, 4, 4), (4, 4, 3, 1), (2, 33, 2, 6)]
 
@@ -37,10 +37,6 @@ def modules(channels, dtype=torch.float64):
             for parameter in module.parameters():
                 parameter.normal_()
     return [module.to(dtype) for module in made]
-
-
-def close(a, b, atol=1e-12):
-    torch.testing.assert_close(a, b, rtol=0, atol=atol)
 
 
 # --- references ---------------------------------------------------------------------------------
@@ -103,7 +99,7 @@ class OtherCBAM(nn.Module):
 
 
 @pytest.mark.parametrize("grad", [True, False])
-@pytest.mark.parametrize("dtype", AGREES)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 @torch.no_grad()
 def test_equal_to_the_paper(shape, dtype, grad):
@@ -111,10 +107,10 @@ def test_equal_to_the_paper(shape, dtype, grad):
     for module in modules(shape[1], dtype):
         want = paper(module, x)
         with torch.set_grad_enabled(grad):
-            close(module(x), want, AGREES[dtype])
+            close(module(x), want)
 
 
-@pytest.mark.parametrize("dtype", AGREES)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_equal_to_another_layout_with_its_gradients(shape, dtype):
     ours, theirs = CBAM(shape[1], 4).to(dtype), OtherCBAM(shape[1], max(1, shape[1] // 4), 7)
@@ -124,13 +120,13 @@ def test_equal_to_another_layout_with_its_gradients(shape, dtype):
         ours.channel.fc2.weight.copy_(theirs.fc2.weight.flatten(1))
         ours.spatial.conv.weight.copy_(theirs.conv.weight)
     x, y = (draw(*shape, dtype=dtype).requires_grad_() for _ in range(2))
-    close(ours(x), theirs(y), AGREES[dtype])
+    close(ours(x), theirs(y))
     weight = draw(*shape, seed=7, dtype=dtype)
     ours(x).backward(weight)
     theirs(y).backward(weight)
-    close(x.grad, y.grad, 10 * AGREES[dtype])
-    close(ours.spatial.conv.weight.grad, theirs.conv.weight.grad, 100 * AGREES[dtype])
-    close(ours.channel.fc1.weight.grad, theirs.fc1.weight.grad.flatten(1), 100 * AGREES[dtype])
+    close(x.grad, y.grad)
+    close(ours.spatial.conv.weight.grad, theirs.conv.weight.grad)
+    close(ours.channel.fc1.weight.grad, theirs.fc1.weight.grad.flatten(1))
 
 
 def test_a_kernel_for_the_other_order_of_the_maps():
@@ -167,6 +163,7 @@ def test_number_of_parameters(channels, count):
 def test_few_channels_keep_a_hidden_unit():
     module = ChannelAttention(4, 16)
     assert module.fc1.out_features == 1
+    assert ChannelAttention(24).fc1.out_features == 1  # rounded down
     with torch.no_grad():
         module.fc1.weight.fill_(1.0)
         module.fc2.weight.fill_(3.0)
@@ -191,22 +188,6 @@ def test_the_spatial_gate_sees_what_the_channel_gate_let_through():
 # --- what a gate is -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("grad", [True, False])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_gate_and_forward(shape, grad):
-    x = draw(*shape)
-    B, C, height, width = shape
-    for module in modules(C):
-        kept = x.clone()
-        with torch.set_grad_enabled(grad):
-            gate, out = module.gate(x), module(x)
-        want = {ChannelAttention: (B, C, 1, 1), SpatialAttention: (B, 1, height, width)}
-        assert gate.shape == want.get(type(module), shape)
-        assert ((gate >= 0) & (gate <= 1)).all()
-        close(out, x * gate)
-        assert torch.equal(x, kept)
-
-
 @settings(max_examples=40, deadline=None)
 @given(
     shape=st.tuples(*(st.integers(1, n) for n in (3, 12, 6, 6))),
@@ -218,20 +199,21 @@ def test_properties(shape, reduction, half, scale, seed):
     channel = ChannelAttention(shape[1], reduction).double()
     spatial = SpatialAttention(2 * half + 1).double()
     both = CBAM(shape[1], reduction, 2 * half + 1).double()
+    size = x.abs().max().item()  # a gate is small beside what it is computed from
     for module in (channel, spatial, both):
         gate = module.gate(x)
         assert ((gate >= 0) & (gate <= 1)).all()
-        close(module(x), x * gate, 1e-9 * max(1.0, scale))
+        close(module(x), x * gate, scale=size**2)  # x times what its gate is off by
         # items of a batch do not see each other
-        close(module.gate(x[:1]), gate[:1], 1e-9)
+        close(module.gate(x[:1]), gate[:1], scale=size)
     # without biases a black image opens every gate half
     assert torch.equal(channel.gate(0 * x), torch.full((*shape[:2], 1, 1), 0.5).double())
     assert torch.equal(spatial.gate(0 * x), torch.full_like(x[:, :1], 0.5))
     # the channel gate does not see where, the spatial gate does not see which channel
     places, order = torch.randperm(shape[2] * shape[3]), torch.randperm(shape[1])
     moved = x.flatten(2)[:, :, places].view(shape)
-    close(channel.gate(moved), channel.gate(x), 1e-9)
-    close(spatial.gate(x[:, order]), spatial.gate(x), 1e-9)
+    close(channel.gate(moved), channel.gate(x), scale=size)
+    close(spatial.gate(x[:, order]), spatial.gate(x), scale=size)
 
 
 def test_the_map_moves_with_the_image():
@@ -254,74 +236,6 @@ def test_reach_of_the_kernel():
         assert changed.max() == 7 + half
 
 
-# --- layouts and kinds of numbers ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize("grad", [True, False])
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_memory_format_is_kept(memory_format, grad):
-    x = draw(2, 8, 6, 5).contiguous(memory_format=memory_format)
-    for module in modules(8):
-        leaf = x.clone(memory_format=torch.preserve_format).requires_grad_(grad)
-        with torch.set_grad_enabled(grad):
-            out = module(leaf)
-        assert out.is_contiguous(memory_format=memory_format)
-        if grad:
-            out.sum().backward()
-            assert leaf.grad.is_contiguous(memory_format=memory_format)
-        close(out, module(x.contiguous()))
-
-
-@pytest.mark.parametrize("grad", [True, False])
-def test_inputs_of_any_layout(grad):
-    x = draw(2, 8, 6, 6)
-    views = [
-        x.mT,
-        x[:, :, ::2, 1:],
-        x.transpose(2, 3).flip(0).transpose(0, 1).contiguous().transpose(0, 1),
-        x[:1].expand(3, -1, -1, -1),
-    ]
-    for module in modules(8):
-        for view in views:
-            with torch.set_grad_enabled(grad):
-                close(module(view), module(view.contiguous()))
-
-
-@pytest.mark.parametrize("grad", [True, False])
-@pytest.mark.parametrize(("dtype", "atol"), [(torch.bfloat16, 5e-2), (torch.float16, 8e-3)])
-def test_half_precision(dtype, atol, grad):
-    x = draw(2, 8, 12, 12, dtype=dtype)
-    torch.manual_seed(0)
-    for module in (ChannelAttention(8, 4), SpatialAttention(3), CBAM(8, 4, 3)):
-        exact = copy.deepcopy(module).double()
-        with torch.set_grad_enabled(grad):
-            out = module.to(dtype)(x)
-            # a sum over these pixels or channels does not fit into float16, their mean does
-            assert module.gate(torch.full((1, 8, 64, 64), 60.0, dtype=dtype)).isfinite().all()
-        assert out.dtype == dtype
-        torch.testing.assert_close(out.double(), exact(x.double()), rtol=atol, atol=atol)
-
-
-@pytest.mark.parametrize("value", [1e30, -1e30])
-def test_gates_saturate_without_nan(value):
-    for module in modules(8, torch.float32):
-        gate = module.gate(torch.full((1, 8, 2, 2), value))
-        assert ((gate >= 0) & (gate <= 1)).all()
-
-
-def test_gradients():
-    x = draw(2, 5, 3, 2).requires_grad_()
-    for module in modules(5):
-        assert torch.autograd.gradcheck(module, x)
-        names, values = zip(*module.named_parameters(), strict=True)
-
-        def call(*tensors, module=module, names=names):
-            parameters = dict(zip(names, tensors, strict=True))
-            return torch.func.functional_call(module, parameters, x.detach())
-
-        assert torch.autograd.gradcheck(call, [v.detach().requires_grad_() for v in values])
-
-
 def test_equal_maxima_give_their_gradient_to_one_entry():
     x = torch.ones(1, 4, 1, 1).double().requires_grad_()
     module = SpatialAttention(1).double()
@@ -331,82 +245,6 @@ def test_equal_maxima_give_their_gradient_to_one_entry():
     least, *rest = x.grad.flatten().sort().values.tolist()
     assert rest[:2] == [least, least]  # of the mean
     assert rest[2] == pytest.approx(5 * least)  # of the mean, a fourth, and of the maximum
-
-
-# --- the life of a module -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("grad", [True, False])
-def test_an_empty_batch(grad):
-    with torch.set_grad_enabled(grad):
-        for module in modules(8):
-            assert module(draw(0, 8, 3, 3)).shape == (0, 8, 3, 3)
-            assert module.gate(draw(0, 8, 3, 3)).shape[0] == 0
-
-
-def test_nothing_is_kept_and_copies_are_equal():
-    x = draw(2, 8, 3, 3)
-    for module in modules(8):
-        before = set(vars(module))
-        out = module(x.clone().requires_grad_())
-        assert set(vars(module)) == before
-        for part in module.modules():
-            assert not any(isinstance(value, torch.Tensor) for value in vars(part).values())
-        assert list(module.buffers()) == []
-        twin = copy.deepcopy(module)
-        assert torch.equal(twin(x), out)
-        file = io.BytesIO()
-        torch.save(module.state_dict(), file)
-        file.seek(0)
-        with torch.no_grad():
-            for parameter in twin.parameters():
-                parameter.zero_()
-        twin.load_state_dict(torch.load(file, weights_only=True), strict=True)
-        assert torch.equal(twin(x), out)
-
-
-def test_inference_does_not_write_into_the_input():
-    for module in modules(8):
-        x = draw(2, 8, 3, 3)
-        kept = x.clone()
-        with torch.inference_mode():
-            first = module(x)
-            second = module(x)
-        assert torch.equal(x, kept)
-        assert torch.equal(first, second)
-
-
-@pytest.mark.parametrize("grad", [True, False])
-def test_meta_device(grad):
-    with torch.device("meta"), torch.set_grad_enabled(grad):
-        for module in (ChannelAttention(8, 2), SpatialAttention(3), CBAM(8, 2, 3)):
-            out = module(torch.empty(2, 8, 3, 3))
-            assert out.is_meta
-            assert out.shape == (2, 8, 3, 3)
-            assert all(p.is_meta for p in module.parameters())
-
-
-@pytest.mark.parametrize("grad", [True, False])
-def test_compiles_and_exports(grad):
-    x = draw(2, 8, 3, 4)
-    free = {n: torch.export.Dim(name, min=2) for n, name in ((0, "b"), (2, "h"), (3, "w"))}
-    for module in (modules(8)[0], modules(8)[1], modules(8)[3]):
-        torch._dynamo.reset()
-        with torch.set_grad_enabled(grad):
-            compiled = torch.compile(module, fullgraph=True, backend="eager")
-            close(compiled(x), module(x))
-            program = torch.export.export(module, (x,), dynamic_shapes={"x": free})
-            other = draw(5, 8, 7, 5)
-            close(program.module()(other), module(other))
-
-
-@pytest.mark.filterwarnings("ignore:There is a performance drop")
-@pytest.mark.parametrize("grad", [True, False])
-def test_vmap(grad):
-    x = draw(3, 2, 8, 3, 3)
-    for module in modules(8):
-        with torch.set_grad_enabled(grad):
-            close(torch.vmap(module)(x), torch.stack([module(one) for one in x]))
 
 
 def test_names_are_public():
@@ -464,3 +302,20 @@ def test_bad_input(x, message, call):
 def test_bad_input_of_spatial_attention(x, message):
     with pytest.raises(ValueError, match=message):
         SpatialAttention(3)(x)
+
+
+# --- the contracts ------------------------------------------------------------------------------
+
+test_gate = under(GATE, [
+    Gate("channel", lambda C: ChannelAttention(C, 4), (1,)),
+    Gate("spatial", lambda C: SpatialAttention(3), (2, 3)),
+    Gate("both", lambda C: CBAM(C, 4, 3), (1, 2, 3)),
+])  # fmt: skip
+
+MODULES = [
+    Module(ChannelAttention, (8, 4), lambda B, n: torch.randn(B, 8, n, n - 1), faults=NUMPY),
+    Module(SpatialAttention, (3,), lambda B, n: torch.randn(B, 8, n, n - 1), faults=NUMPY),
+    Module(CBAM, (8, 4, 3), lambda B, n: torch.randn(B, 8, n, n - 1), faults=NUMPY | HOOKS),
+]  # fmt: skip
+
+test_life = under(MODULE, MODULES)

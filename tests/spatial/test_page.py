@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from attn_utils.widgets import SpatialMaskExplorer
 from tests.driving import settle
 from tests.pages import Watch
 
@@ -65,49 +64,6 @@ def test_the_page_shows_the_trained_net(watch: Watch) -> None:
     assert len(found["channel_gate"]) == 24
     assert all(0 <= g <= 1 for g in found["gate"] + found["channel_gate"])
     assert watch.bad == []
-
-
-def test_results_equal_torch(watch: Watch) -> None:
-    """The front end's functions on the default net, in every setting and in moved scenes."""
-    page = watch.open(PATH)
-    scenes = [{}, {"left": [0, 13, 20, 5, 11], "top": [7, 0, 19, 20, 3]}]
-    for scene in scenes:
-        for kernel in ("7", "3"):
-            for channel in (True, False):
-                explorer = SpatialMaskExplorer(kernel=kernel, channel=channel, **scene)
-                found = page.evaluate(RUN, [explorer._esm, state_of(explorer)])
-                for name, want in explorer.reference().items():
-                    np.testing.assert_allclose(
-                        found[name], want.flatten().numpy(), atol=1e-5, err_msg=name
-                    )
-
-
-# Renders the widget from a state, as a host does, and reads its numbers.
-RUN = """async ([code, state]) => {
-    const url = URL.createObjectURL(new Blob([code], { type: 'text/javascript' }));
-    const module = (await import(url)).default;
-    const values = new Map(Object.entries(state));
-    for (const name of ['_stem', '_gates', '_objects', '_noise']) {
-        values.set(name, new DataView(Float32Array.from(values.get(name)).buffer));
-    }
-    const model = {
-        get: (name) => values.get(name), set: (name, value) => values.set(name, value),
-        on() {}, save_changes() {},
-    };
-    const el = document.body.appendChild(document.createElement('div'));
-    await module.render({ model, el, signal: new AbortController().signal });
-    const found = el.firstChild.numbers();
-    el.remove();
-    return found;
-}"""
-
-
-def state_of(explorer: SpatialMaskExplorer) -> dict[str, Any]:
-    names = ["title", "_name", "_class", "_controls", "_defaults", "_form", "_hidden"]
-    state = {name: getattr(explorer, name) for name in names}
-    state |= {name: getattr(explorer, name) for name in ("kernel", "channel", "left", "top")}
-    buffers = ("_stem", "_gates", "_objects", "_noise")
-    return state | {name: getattr(explorer, name).tolist() for name in buffers}
 
 
 def test_dragging_moves_the_mask(watch: Watch) -> None:

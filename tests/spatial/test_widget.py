@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch import nn
 
 from attn_utils import CBAM
 from attn_utils.widgets import SpatialMaskExplorer
+from tests.widgets.bench import Bench
 
 ROOM = 100 / 900  # the box's part of the scene
 
@@ -117,3 +120,24 @@ def test_the_picture_and_its_words():
     data, _ = explorer._repr_mimebundle_()
     assert data["text/plain"] == explorer.alt
     assert len(data["image/png"]) < 60_000
+
+
+def test_python_that_is_copied_moves_the_explorer_of_a_net_of_ones_own(browser):
+    """The net does not fit into a line; a new explorer would show the ready-made one."""
+    made = partial(
+        SpatialMaskExplorer,
+        stem=stem(),
+        cbam=CBAM(6, 2),
+        objects=torch.rand(2, 10, 10),
+        channel=False,
+    )
+    bench = Bench(browser, made)
+    bench.open(kernel="3", channel=True, left=[3, 0], top=[20, 1])
+    text = bench.copied("Copy as Python")
+    assert text.splitlines()[0].endswith("they are not in here")
+    space = {"explorer": made()}
+    exec(text, space)
+    for name, want in space["explorer"].reference().items():
+        np.testing.assert_allclose(bench.numbers()[name], want.flatten(), rtol=0, atol=1e-9)
+    bench.context.close()
+    assert bench.bad == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,17 +12,15 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
-from docutils import nodes
+from failing_cell import name_cell
+from kernel_guard import is_own_interpreter, set_threads
+from light_pages import icons_in_use, lighten, without_idle_scripts
+from live_widgets import slim_state
+from myst_nb.core.execute.base import ExecutionError
+from nbclient.exceptions import CellExecutionError
 from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-
-from chapter_numbers import number_by_file_name  # noqa: E402
-from execution_cache import dependencies_key  # noqa: E402
-from kernel_guard import is_own_interpreter  # noqa: E402
-from light_pages import icons_in_use, without_idle_scripts  # noqa: E402
-from live_widgets import slim_state  # noqa: E402
 
 
 def stored(widget_class: str) -> str:
@@ -58,24 +57,6 @@ def test_a_widget_without_a_view_stays_behind() -> None:
     text, fronts = slim_state(stored("attn_utils.cues.widget.CueExplorer"), {"another"})
     assert json.loads(text) == {"state": {}}
     assert not fronts
-
-
-def test_cache_depends_on_package_and_lock(tmp_path: Path) -> None:
-    package = tmp_path / "attn_utils"
-    package.mkdir()
-    seen = set()
-    for file, text in [
-        ("attn_utils/a.py", "1"),
-        ("attn_utils/a.py", "2"),
-        ("attn_utils/__init__.py", "3"),
-        ("constraints.txt", "torch==1"),
-        ("constraints.txt", "torch==2"),
-    ]:
-        (tmp_path / file).write_text(text)
-        seen.add(dependencies_key(tmp_path))
-    assert len(seen) == 5
-    (package / "a.js").write_text("front end")  # written afresh each time: not part of the cache
-    assert dependencies_key(tmp_path) in seen
 
 
 def test_foreign_kernels_are_recognised() -> None:
@@ -119,20 +100,29 @@ def test_a_failing_cell_fails_the_build_and_is_named(tmp_path: Path) -> None:
     assert "not the answer" in said
 
 
-def test_chapters_are_numbered_by_their_files() -> None:
-    def reference(number: list[int]) -> nodes.reference:
-        return nodes.reference("", "", secnumber=number, anchorname="#a")
-
-    page = "book/05-self-attention"
-    env = SimpleNamespace(
-        toc_secnumbers={page: {"": (4,), "#a": (4, 1)}, "book/glossary": {"": None}},
-        titles={page: nodes.title("", "", secnumber=[4])},
-        tocs={page: nodes.bullet_list("", reference([4]), reference([4, 1]))},
+def test_the_error_is_told_without_the_colours_of_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("atexit.register", lambda function, *args, **kw: function(*args, **kw))
+    error = ExecutionError("book/a.ipynb")
+    error.__cause__ = CellExecutionError(
+        "\x1b[36mCell In\x1b[0m\x1b[32m[3]\x1b[39m", "KeyError", "\x1b[1;31m'gain'\x1b[0m"
     )
-    number_by_file_name(env)  # type: ignore[arg-type]
-    assert env.toc_secnumbers == {page: {"": (5,), "#a": (5, 1)}, "book/glossary": {"": None}}
-    assert env.titles[page]["secnumber"] == [5]
-    assert [r["secnumber"] for r in env.tocs[page]] == [[5], [5, 1]]
+    name_cell(SimpleNamespace(), error)  # type: ignore[arg-type]
+    said = capsys.readouterr().err
+    assert (
+        said
+        == "\nThe book was not built: book/a.ipynb, code cell 3 failed with\n  KeyError: 'gain'\n\n"
+    )
+
+
+def test_threads_are_one_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    set_threads()
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    set_threads()
+    assert os.environ["OMP_NUM_THREADS"] == "2"
 
 
 def test_only_icons_in_use_are_kept() -> None:
@@ -148,3 +138,15 @@ def test_a_page_loses_scripts_it_does_not_use() -> None:
     assert without_idle_scripts(icons + tabs + ours) == ours
     with_tabs = '<div class="sd-tab-set">' + tabs
     assert without_idle_scripts(icons + with_tabs) == with_tabs
+
+
+def test_the_pages_of_a_failed_build_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "_static" / "styles").mkdir(parents=True)
+    (tmp_path / "_static" / "scripts").mkdir()
+    script = tmp_path / "_static" / "scripts" / "fontawesome.js"
+    script.touch()
+    app = SimpleNamespace(outdir=tmp_path)
+    lighten(app, RuntimeError("a cell failed"))  # type: ignore[arg-type]
+    assert script.exists()
+    lighten(app, None)  # type: ignore[arg-type]
+    assert not script.exists()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import importlib.util
 import json
-import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -129,13 +128,6 @@ MANY = "\n".join(f"x = {i}" for i in range(16))
 
 # name: (cells, the expected problems)
 BAD: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
-    "outputs": (
-        [TITLE, {**code("1"), "outputs": [{"output_type": "stream"}], "execution_count": 3}],
-        [
-            "cell 2: has stored outputs; strip them with nbstripout",
-            "cell 2: has a stored execution count; strip it with nbstripout",
-        ],
-    ),
     "missing id": ([TITLE, {**md("text"), "id": ""}], ["cell 2: has no id"]),
     "same id": (
         [{**TITLE, "id": "a"}, {**md("text"), "id": "a"}],
@@ -166,91 +158,14 @@ BAD: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         ["cell 1: the first cell must be Markdown that starts with the title ('# ...')"],
     ),
     "two titles": ([TITLE, md("# Another")], ["cell 2: has a second heading of level 1"]),
-    "not Python": (
-        [TITLE, code("x = (1\ny = 2")],
-        ["cell 2: is not valid Python (line 1: '(' was never closed)"],
-    ),
     "long cell": ([TITLE, code(MANY)], ["cell 2: has 16 lines; at most 15 are read"]),
+    "long cell, with blank lines": (
+        [TITLE, code("x = 0" + "\n" * 15 + "y = 0\n\n")],
+        ["cell 2: has 16 lines; at most 15 are read"],
+    ),
     "long hidden cell": (
         [TITLE, code(MANY + "\n" + MANY, tags=["hide-cell"])],
         ["cell 2: is hidden and has 32 lines; at most 30"],
-    ),
-    "short alt text": (
-        [TITLE, code("x", mystnb={**FIGURE["mystnb"], "image": {"alt": "Weights"}})],
-        ["cell 2: its alt text 'Weights' is too short to say what is to be seen"],
-    ),
-    "says image of": (
-        [TITLE, code("x", mystnb={**FIGURE["mystnb"], "image": {"alt": "Image of the weights"}})],
-        [
-            "cell 2: its alt text says 'Image of': say what is to be seen, "
-            "not that there is a figure"
-        ],
-    ),
-    "says figure": (
-        [TITLE, code("x", mystnb={**FIGURE["mystnb"], "image": {"alt": "A figure with weights"}})],
-        [
-            "cell 2: its alt text says 'A figure': say what is to be seen, "
-            "not that there is a figure"
-        ],
-    ),
-    "no caption": (
-        [TITLE, code("x", mystnb={"image": {"alt": ALT}, "figure": {"name": "fig-a"}})],
-        ["cell 2: shows a figure without a caption (mystnb.figure.caption)"],
-    ),
-    "same name": (
-        [TITLE, code("x", **FIGURE), code("y", **FIGURE)],
-        ["cell 3: its figure has the name 'fig-identity' of cell 2"],
-    ),
-    "Markdown image": (
-        [TITLE, md("![](other.md)")],
-        ["cell 2: shows the image other.md without alt text"],
-    ),
-    "HTML image": (
-        [TITLE, md('<img src="other.md" alt="">')],
-        ['cell 2: shows an image without alt text: <img src="other.md" alt="">'],
-    ),
-    "directive": (
-        [TITLE, md("```{figure} other.md\n:name: x\n\nCaption\n```")],
-        ["cell 2: shows the image other.md without alt text"],
-    ),
-    "import": (
-        [TITLE, code("from attn_utils import show_heatmap")],
-        ["cell 2: attn_utils.show_heatmap does not exist"],
-    ),
-    "module": (
-        [TITLE, code("from attn_utils.plotz import finish\nimport attn_utils.plot as p")],
-        [
-            "cell 2: attn_utils.plotz.finish does not exist",
-            "cell 2: attn_utils.plot does not exist",
-        ],
-    ),
-    "attribute": (
-        [TITLE, code("from attn_utils import plots as p"), code("p.book_style(); p.book_stile()")],
-        ["cell 3: attn_utils.plots.book_stile does not exist"],
-    ),
-    "attribute of the package": (
-        [TITLE, code("import attn_utils\nattn_utils.show_heatmap()")],
-        ["cell 2: attn_utils.show_heatmap does not exist"],
-    ),
-    "nested attribute": (
-        [TITLE, code("import attn_utils as au\nau.plots.finnish()")],
-        ["cell 2: attn_utils.plots.finnish does not exist"],
-    ),
-    "link": (
-        [TITLE, md("[a](nowhere.md) [b](https://example.org) [c](#here) [d](mailto:a@b.org)")],
-        ["cell 2: links to nowhere.md, which does not exist"],
-    ),
-    "HTML link": (
-        [TITLE, md('<a href="gone.html">x</a>')],
-        ["cell 2: links to gone.html, which does not exist"],
-    ),
-    "document": (
-        [TITLE, md("{doc}`gone`, {doc}`text <lost>`, {doc}`/book/other`, {doc}`/other`")],
-        [
-            "cell 2: refers to the document gone, which does not exist",
-            "cell 2: refers to the document lost, which does not exist",
-            "cell 2: refers to the document /other, which does not exist",
-        ],
     ),
     "no hint": (
         [TITLE, md("### Exercise 1.1 – x\n\n" + box("solution", "Solution", "So."))],
@@ -282,34 +197,16 @@ BAD: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         [TITLE, *[md("### Exercise 1.1 – x\n\n" + HINT + box("solution", "S", "So."))] * 2],
         ["cell 3: there is more than one Exercise 1.1"],
     ),
-    "details without blank lines": (
-        [TITLE, md('<details class="note"><summary>More</summary>\nText\n</details>')],
-        ["cell 2: the box 'More' needs a blank line around its text"],
-    ),
+    **{
+        f"details with {text!r}": (
+            [TITLE, md(f'<details class="note"><summary>More</summary>{text}</details>')],
+            ["cell 2: the box 'More' needs a blank line around its text"],
+        )
+        for text in ("\nText\n", "\n\nText\n", "\nText\n\n", " Text\n\nText\n\n", "Text")
+    },
     "details left open": (
         [TITLE, md("<details><summary>More</summary>\n\nText\n")],
         ["cell 2: has a <details> without <summary> or </details>"],
-    ),
-    "no right choice": (
-        [TITLE, md(WRONG + "\n" + WRONG)],
-        ["cell 2: the question q1 has no right choice"],
-    ),
-    "single choice": ([TITLE, md(RIGHT)], ["cell 2: the question q1 has a single choice"]),
-    "no explanation": (
-        [TITLE, md(RIGHT + "\n" + box("quiz wrong", "two", "**Not quite.**", "q1"))],
-        ["cell 2: the choice 'two' has no explanation"],
-    ),
-    "contradicting explanation": (
-        [TITLE, md(RIGHT + "\n" + box("quiz wrong", "two", "**Right.** Yes.", "q1"))],
-        ["cell 2: the explanation of 'two' must start with **Not quite.**"],
-    ),
-    "neither right nor wrong": (
-        [TITLE, md(RIGHT + "\n" + box("quiz", "two", "**Right.** Yes.", "q1"))],
-        ["cell 2: the choice 'two' is neither class 'quiz right' nor 'quiz wrong'"],
-    ),
-    "no question": (
-        [TITLE, md(RIGHT + "\n" + WRONG + "\n" + WRONG.replace(' name="q1"', ""))],
-        ["cell 2: the choice 'two' does not say its question (name=...)"],
     ),
 }
 
@@ -323,10 +220,6 @@ def test_a_bad_notebook_is_refused(lint: Any, case: str) -> None:
 @pytest.mark.parametrize(
     ("metadata", "problem"),
     [
-        (
-            {"widgets": {}},
-            "the notebook's metadata has stored widget state (metadata.widgets)",
-        ),
         ({"kernelspec": {"name": "my-env"}}, "the kernel is 'my-env', expected 'python3'"),
         ({"kernelspec": None}, "the kernel is None, expected 'python3'"),
         (
@@ -341,63 +234,6 @@ def test_a_bad_notebook_is_refused(lint: Any, case: str) -> None:
 )
 def test_bad_metadata_is_refused(lint: Any, metadata: dict[str, Any], problem: str) -> None:
     assert lint(GOOD, metadata) == [problem]
-
-
-SHOWS_A_FIGURE = {
-    "show_heatmaps": "from attn_utils import show_heatmaps\nshow_heatmaps(m, 'K', 'Q')",
-    "module": "from attn_utils import plots\nplots.show_heatmaps(m, 'K', 'Q')",
-    "finish": PLT + "from attn_utils import plots\nfig, ax = plt.subplots()\nplots.finish(fig)",
-    "plt.show": PLT + "plt.plot([1, 2])\nplt.show()",
-    "left open": PLT + "fig, ax = plt.subplots()\nax.plot([1, 2])",
-    "imshow": "ax.imshow(m)",
-    "name": "from attn_utils import show_heatmaps\nfig = show_heatmaps(m, 'K', 'Q')\nfig",
-    "display": "from attn_utils import show_heatmaps\ndisplay(show_heatmaps(m, 'K', 'Q'))\n1",
-    "in a loop": PLT + "for i in range(3):\n    plt.figure()",
-    "own function": (
-        PLT + "from attn_utils import plots\ndef draw():\n    fig = plt.figure()\n"
-        "    return plots.finish(fig)\ndraw()"
-    ),
-    "own function, nested": (
-        PLT + "def inner():\n    plt.plot([1])\ndef outer():\n    inner()\nouter()\nx = 1"
-    ),
-}
-
-
-@pytest.mark.parametrize("case", SHOWS_A_FIGURE)
-def test_a_figure_needs_its_description(lint: Any, case: str) -> None:
-    assert lint([TITLE, code(SHOWS_A_FIGURE[case])]) == [
-        "cell 2: shows a figure without alt text (mystnb.image.alt)",
-        "cell 2: shows a figure without a caption (mystnb.figure.caption)",
-        "cell 2: shows a figure without a name (mystnb.figure.name)",
-    ]
-    assert lint([TITLE, code(SHOWS_A_FIGURE[case], **FIGURE)]) == []
-
-
-def test_a_number_may_be_called_a_figure(lint: Any) -> None:
-    alt = "Two bars; the upper one ends at the often taught figure of a hundred million."
-    assert lint([TITLE, code("x", mystnb={**FIGURE["mystnb"], "image": {"alt": alt}})]) == []
-
-
-def test_a_figure_of_an_earlier_cell_counts_where_it_is_shown(lint: Any) -> None:
-    made = code("from attn_utils import show_heatmaps\nfig = show_heatmaps(m, 'K', 'Q')")
-    problems = lint([TITLE, made, code("fig")])
-    assert problems
-    assert all(problem.startswith("cell 3: shows a figure without") for problem in problems)
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        PLT + "def draw():\n    fig, ax = plt.subplots()\n    return fig",
-        PLT + "fig, ax = plt.subplots()\nfig.savefig('x.png')\nplt.close(fig)",
-        "def draw(ax):\n    ax.imshow(m)",
-        "from attn_utils import plots\nplots.book_style()",
-        "from attn_utils import show_heatmaps\nfig = show_heatmaps(m, 'K', 'Q')\nfig.axes[0]",
-        "x = 1\nx",
-    ],
-)
-def test_a_cell_without_a_figure_needs_no_description(lint: Any, source: str) -> None:
-    assert lint([TITLE, code(source)]) == []
 
 
 RANDOM = {
@@ -444,6 +280,7 @@ def test_a_function_is_random_where_it_is_called(lint: Any) -> None:
         "torch.eye(3)",
         "nn.init.zeros_(w)",
         "def f():\n    torch.manual_seed(0)\n    return torch.rand(3)\nf()",
+        "draw = lambda: torch.rand(3)",
     ],
 )
 def test_what_is_not_random_needs_no_seed(lint: Any, source: str) -> None:
@@ -461,9 +298,16 @@ def test_magics_are_not_taken_for_errors(lint: Any) -> None:
     assert lint(cells) == []
 
 
-def test_examples_of_syntax_are_not_taken_for_the_thing(lint: Any) -> None:
-    text = "Write `[a](gone.md)`.\n\n```\n![](gone.png)\n<details>\n```\n\n{term}`query` `# x`"
-    assert lint([TITLE, md(text)]) == []
+@pytest.mark.parametrize("fence", ["```", "~~~", "````"])
+def test_examples_of_syntax_are_not_taken_for_the_thing(lint: Any, fence: str) -> None:
+    block = f"{fence}\n# A heading\n<details>\n{fence}"
+    assert lint([TITLE, md(f"Write `<details>`.\n\n{block}\n\n{{term}}`query` `# x`")]) == []
+
+
+def test_a_lone_backtick_does_not_hide_what_follows(lint: Any) -> None:
+    assert lint([TITLE, md("A ` is not closed.\n\n# Another\n\nThe next ` neither.")]) == [
+        "cell 2: has a second heading of level 1"
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": 3}', "not json"])
@@ -479,20 +323,8 @@ def test_the_command_prints_problems_and_says_so_in_its_exit_status(
 ) -> None:
     good, bad = tmp_path / "good.ipynb", tmp_path / "bad.ipynb"
     good.write_text(json.dumps(notebook([TITLE])), encoding="utf-8")
-    bad.write_text(json.dumps(notebook([TITLE, md("[a](gone.md)")])), encoding="utf-8")
+    bad.write_text(json.dumps(notebook([TITLE, md("# Another")])), encoding="utf-8")
     assert tool.main([str(good)]) == 0
     assert capsys.readouterr().out == ""
     assert tool.main([str(good), str(bad)]) == 1
-    assert capsys.readouterr().out == f"{bad}: cell 2: links to gone.md, which does not exist\n"
-
-
-def test_the_index_of_solutions_lists_every_exercise() -> None:
-    index = (ROOT / "book" / "solutions.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^- \[(Exercise [^\]]+)\]\(([^)#]+)#", index, flags=re.M)
-    there = []
-    for path in sorted((ROOT / "book").glob("*.ipynb")):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            source = "".join(cell["source"])
-            headings = re.findall(r"^### (Exercise .+?)\s*$", source, flags=re.M)
-            there += [(heading, path.name) for heading in headings]
-    assert listed == there
+    assert capsys.readouterr().out == f"{bad}: cell 2: has a second heading of level 1\n"

@@ -19,7 +19,7 @@ def nbval(folder: Path, *cells: str) -> str:
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, folder / "chapter.ipynb")
     shutil.copy(ROOT / "conftest.py", folder)
-    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "pytest.ini").write_text(f'[pytest]\npythonpath = "{ROOT}/book/_ext"\n')
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-rs"]
     return subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=folder).stdout
 

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from attn_utils.training import History, accuracy, best_device, fit, loop
+from tests.helpers import close
 
 QUICK = {"epochs": 4, "batch_size": 16, "progress": False}
 
@@ -120,7 +121,7 @@ def test_one_step_is_adamw():
     F.cross_entropy(theirs(x), y, label_smoothing=0.1).backward()
     optimiser.step()
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+        close(a, b)
 
 
 def test_the_rate_rises_and_falls():

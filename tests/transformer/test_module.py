@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import itertools
 import math
 from importlib import resources
@@ -17,6 +16,7 @@ from attn_utils.explain import record_attention
 from attn_utils.positional_encoding import RotaryEmbedding
 from attn_utils.transformer import (
     Cache,
+    CausalBlock,
     CausalSelfAttention,
     DecoderBlock,
     EncoderBlock,
@@ -26,8 +26,11 @@ from attn_utils.transformer import (
     TransformerEncoder,
     sample,
 )
+from tests.contracts import MODULE, Module, under
+from tests.contracts.faults import ADAPTERS, CONSTANT, HOOKS, META, NUMPY, VALUES
+from tests.helpers import close
 
-AGREES = {torch.float64: 1e-10, torch.float32: 1e-6}
+DTYPES = (torch.float64, torch.float32)
 V = 11
 
 
@@ -54,15 +57,6 @@ def model(dtype=torch.float64, **options):
     return shaken(LanguageModel(V, 12, 3, 2, 20, **options)).to(dtype)
 
 
-def close(a, b, atol=1e-10):
-    torch.testing.assert_close(a, b, rtol=0, atol=atol)
-
-
-def near(a, b):
-    """As close as the dtype allows at the size of the numbers."""
-    close(a, b, AGREES[b.dtype] * max(1.0, b.abs().max().item()))
-
-
 # --- PyTorch's layers ---------------------------------------------------------------------------
 
 VARIANTS = list(itertools.product([True, False], ["relu", "gelu"], [True, False]))
@@ -84,47 +78,47 @@ def decoder_pair(norm_first, activation, bias, dtype=torch.float64, **options):
     return shaken(theirs), DecoderBlock.from_torch(theirs)
 
 
-@pytest.mark.parametrize("dtype", AGREES)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("norm_first", "activation", "bias"), VARIANTS)
 def test_encoder_block_equals_torch(norm_first, activation, bias, dtype):
     theirs, ours = encoder_pair(norm_first, activation, bias, dtype)
     x, lens = draw(3, 5, 12, dtype=dtype), torch.tensor([5, 2, 3])
     past = causal_mask(5)
-    near(ours(x), theirs(x))
-    near(ours(x, is_causal=True), theirs(x, src_mask=~past))
-    near(ours(x, mask=past), theirs(x, src_mask=~past))
+    close(ours(x), theirs(x))
+    close(ours(x, is_causal=True), theirs(x, src_mask=~past))
+    close(ours(x, mask=past), theirs(x, src_mask=~past))
     padding = ~length_mask(lens, 5)[:, 0]
-    near(ours(x, valid_lens=lens), theirs(x, src_key_padding_mask=padding))
+    close(ours(x, valid_lens=lens), theirs(x, src_key_padding_mask=padding))
     want = theirs(x, src_mask=~past, src_key_padding_mask=padding)
     output, weights = ours(x, valid_lens=lens, is_causal=True, return_weights=True)
-    near(output, want)
-    near(weights.sum(-1), torch.ones(3, 3, 5, dtype=dtype))
+    close(output, want)
+    close(weights.sum(-1), torch.ones(3, 3, 5, dtype=dtype))
     assert (weights[1, ..., 2:] == 0).all()
     assert (weights.triu(1) == 0).all()
 
 
-@pytest.mark.parametrize("dtype", AGREES)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("norm_first", "activation", "bias"), VARIANTS)
 def test_decoder_block_equals_torch(norm_first, activation, bias, dtype):
     theirs, ours = decoder_pair(norm_first, activation, bias, dtype)
     x, memory = draw(3, 4, 12, dtype=dtype), draw(3, 6, 12, seed=2, dtype=dtype)
     past, lens = ~causal_mask(4), torch.tensor([6, 1, 4])
-    near(ours(x, memory), theirs(x, memory, tgt_mask=past))
-    near(ours(x, memory, is_causal=False), theirs(x, memory))
+    close(ours(x, memory), theirs(x, memory, tgt_mask=past))
+    close(ours(x, memory, is_causal=False), theirs(x, memory))
     padding = ~length_mask(lens, 6)[:, 0]
     want = theirs(x, memory, tgt_mask=past, memory_key_padding_mask=padding)
-    near(ours(x, memory, memory_valid_lens=lens), want)
+    close(ours(x, memory, memory_valid_lens=lens), want)
     across = torch.rand(4, 6, generator=torch.Generator().manual_seed(5)) < 0.6
     across[:, 0] = True
     want = theirs(x, memory, tgt_mask=past, memory_mask=~across)
-    near(ours(x, memory, memory_mask=across), want)
+    close(ours(x, memory, memory_mask=across), want)
     written = torch.tensor([4, 2, 3])
     want = theirs(x, memory, tgt_mask=past, tgt_key_padding_mask=~length_mask(written, 4)[:, 0])
-    near(ours(x, memory, valid_lens=written), want)
+    close(ours(x, memory, valid_lens=written), want)
     own = causal_mask(4) & torch.eye(4, dtype=torch.bool)
-    near(ours(x, memory, mask=own, is_causal=False), theirs(x, memory, tgt_mask=~own))
+    close(ours(x, memory, mask=own, is_causal=False), theirs(x, memory, tgt_mask=~own))
     output, (back, over) = ours(x, memory, memory_mask=across, return_weights=True)
-    near(output, theirs(x, memory, tgt_mask=past, memory_mask=~across))
+    close(output, theirs(x, memory, tgt_mask=past, memory_mask=~across))
     assert back.shape == (3, 3, 4, 4)
     assert over.shape == (3, 3, 4, 6)
     assert (over[..., ~across] == 0).all()
@@ -148,7 +142,7 @@ def test_from_torch_copies(pair):
 def test_from_torch_with_sequence_first():
     theirs = shaken(nn.TransformerEncoderLayer(12, 3, 20, dtype=torch.float64))
     x = draw(2, 5, 12)
-    near(EncoderBlock.from_torch(theirs)(x), theirs(x.transpose(0, 1)).transpose(0, 1))
+    close(EncoderBlock.from_torch(theirs)(x), theirs(x.transpose(0, 1)).transpose(0, 1))
 
 
 def test_from_torch_refuses_what_it_cannot_reproduce():
@@ -172,19 +166,19 @@ def test_stacks_equal_torch(norm_first):
     ours = TransformerEncoder(12, 3, 2, 20, norm_first=norm_first).double().eval()
     for i in range(2):
         ours.blocks[i] = ours_layer
-    near(ours(x), theirs(x))
+    close(ours(x), theirs(x))
     output, weights = ours(x, is_causal=True, return_weights=True)
-    near(output, theirs(x, mask=~causal_mask(4)))
+    close(output, theirs(x, mask=~causal_mask(4)))
     assert [w.shape for w in weights] == [(2, 3, 4, 4)] * 2
     layer, ours_layer = decoder_pair(norm_first, "gelu", True)
     theirs = nn.TransformerDecoder(layer, 2, norm=last).eval()
     ours = TransformerDecoder(12, 3, 2, 20, norm_first=norm_first).double().eval()
     for i in range(2):
         ours.blocks[i] = ours_layer
-    near(ours(x, memory), theirs(x, memory, tgt_mask=~causal_mask(4)))
+    close(ours(x, memory), theirs(x, memory, tgt_mask=~causal_mask(4)))
     lens = torch.tensor([6, 2])
     output, weights = ours(x, memory, memory_valid_lens=lens, return_weights=True)
-    near(output, ours(x, memory, memory_valid_lens=lens))
+    close(output, ours(x, memory, memory_valid_lens=lens))
     assert [[w.shape for w in pair] for pair in weights] == [[(2, 3, 4, 4), (2, 3, 4, 6)]] * 2
     assert (weights[0][1][1, ..., 2:] == 0).all()
 
@@ -279,15 +273,15 @@ def test_padding_in_the_memory_does_not_matter():
 
 @pytest.mark.parametrize("cuts", [[7], [1] * 7, [3, 4], [4, 1, 2], [1, 5, 1]])
 @pytest.mark.parametrize("norm_first", [True, False])
-@pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-10), (torch.float32, 1e-4)])
-def test_reading_in_pieces_is_reading_at_once(cuts, norm_first, dtype, atol):
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_reading_in_pieces_is_reading_at_once(cuts, norm_first, dtype):
     lm, tokens = model(dtype, norm_first=norm_first), text(2, 7)
     want = lm(tokens)
     cache, parts = None, []
     for piece in tokens.split(cuts, dim=1):
         logits, cache = lm.extend(piece, cache)
         parts.append(logits)
-    close(torch.cat(parts, 1), want, atol)
+    close(torch.cat(parts, 1), want)
     assert [c.keys.shape for c in cache] == [(2, 3, 7, 4)] * 2
     assert all(c.keys.shape == c.values.shape for c in cache)
 
@@ -322,20 +316,6 @@ def test_a_cache_can_be_continued_twice():
     for seed in (5, 6):
         rest = text(1, 3, seed)
         close(lm.extend(rest, cache)[0], lm(torch.cat([start, rest], 1))[:, 4:])
-
-
-def test_the_model_keeps_nothing():
-    lm = model()
-    names = set(lm.state_dict())
-    lm.generate(text(2, 3), 4)
-    copy.deepcopy(lm)
-    assert set(lm.state_dict()) == names
-    buffer = io.BytesIO()
-    torch.save(lm.state_dict(), buffer)
-    buffer.seek(0)
-    other = LanguageModel(V, 12, 3, 2, 20).double()
-    other.load_state_dict(torch.load(buffer, weights_only=True))
-    assert torch.equal(other.eval()(text(2, 3)), lm(text(2, 3)))
 
 
 def test_batch_items_are_independent():
@@ -429,10 +409,10 @@ def test_sample_follows_the_chances():
         drawn = sample(logits.expand(20_000, 4), generator=generator, **options)
         return torch.bincount(drawn, minlength=4) / 20_000
 
-    close(shares(), torch.tensor([0.5, 0.3, 0.15, 0.05]), 0.02)
-    close(shares(top_k=2), torch.tensor([0.625, 0.375, 0, 0]), 0.02)
+    close(shares(), torch.tensor([0.5, 0.3, 0.15, 0.05]), within=0.02)
+    close(shares(top_k=2), torch.tensor([0.625, 0.375, 0, 0]), within=0.02)
     squares = torch.tensor([0.25, 0.09, 0.0225, 0.0025])
-    close(shares(temperature=0.5), squares / squares.sum(), 0.02)
+    close(shares(temperature=0.5), squares / squares.sum(), within=0.02)
     assert shares(temperature=0).tolist() == [1, 0, 0, 0]
     assert shares(top_k=1).tolist() == [1, 0, 0, 0]
     assert sample(logits.expand(2, 3, 4)).shape == (2, 3)
@@ -493,3 +473,35 @@ def test_the_text_is_what_its_note_says():
     note = (folder / "README.md").read_text(encoding="utf-8")
     assert f"{len(novel):,} characters, {len(set(novel))} different ones" in note
     assert "public domain" in note
+
+
+# --- the life of a module ----------------------------------------------------------------------
+
+MODULES = [
+    Module(FeedForward, (8,), lambda B, n: torch.randn(B, n, 8), faults=NUMPY),
+    Module(EncoderBlock, (8, 2), lambda B, n: torch.randn(B, n, 8), faults=NUMPY | ADAPTERS),
+    Module(
+        DecoderBlock, (8, 2), lambda B, n: (torch.randn(B, n, 8), torch.randn(B, n + 1, 8)),
+        faults=NUMPY | ADAPTERS,
+    ),
+    Module(
+        TransformerEncoder, (8, 2, 2), lambda B, n: torch.randn(B, n, 8),
+        faults=NUMPY | ADAPTERS,
+    ),
+    Module(
+        TransformerDecoder, (8, 2, 2),
+        lambda B, n: (torch.randn(B, n, 8), torch.randn(B, n + 1, 8)),
+        faults=NUMPY | ADAPTERS,
+    ),
+    Module(
+        CausalSelfAttention, (8, 2), lambda B, n: torch.randn(B, n, 8),
+        faults=NUMPY | HOOKS | CONSTANT,
+    ),
+    Module(CausalBlock, (8, 2), lambda B, n: torch.randn(B, n, 8), faults=NUMPY | HOOKS | CONSTANT),
+    Module(
+        LanguageModel, (7, 8, 2, 2), lambda B, n: torch.randint(7, (B, n)),
+        faults=NUMPY | ADAPTERS | HOOKS | META | VALUES,
+    ),
+]  # fmt: skip
+
+test_life = under(MODULE, MODULES)

@@ -24,6 +24,7 @@ from torch import nn
 from attn_utils.training import fit
 from attn_utils.vit import VisionTransformer, resize_position_embedding
 from attn_utils.vit.checkpoints import load_vit_checkpoint
+from tests import helpers
 
 D, L, H, HIDDEN, SIZE, PATCH, C, CLASSES = 12, 2, 3, 24, 12, 4, 3, 5
 N = (SIZE // PATCH) ** 2
@@ -64,7 +65,7 @@ def load(m, path, notes=0):
 
 def close(a, b):
     assert b.abs().max() > 0.05, "too small to compare"
-    torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
+    helpers.close(a, b)
 
 
 # --- the three layouts: weights, and logits straight from them ----------------------------------

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from playwright.sync_api import Browser
 
 from attn_utils import VisionTransformer, attention_rollout, record_attention
 from attn_utils.vit.hand_made import hand_made_attention, hand_made_tokens
 from attn_utils.widgets import PatchExplorer
+from tests.widgets.bench import Bench
 
 
 @pytest.fixture(scope="module")
@@ -192,3 +195,28 @@ def test_still_picture(view: str, model: VisionTransformer, images: torch.Tensor
     w = PatchExplorer.from_model(model, images, view=view, asking="class token")
     assert len(w.figure().axes) == 3
     assert "0x" not in w._repr_mimebundle_()[0]["text/plain"]
+
+
+PHOTO = torch.rand(1, 3, 20, 20, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize("own", ["model", "photograph"])
+def test_python_that_is_copied_moves_the_explorer_of_ones_own_images(
+    own: str, model: VisionTransformer, images: torch.Tensor, browser: Browser
+) -> None:
+    """Neither images nor weights fit into a line; a new explorer would show the astronaut."""
+    made: Any = partial(PatchExplorer, PHOTO, patch="28", sharpness=3.0)
+    state: dict[str, Any] = {"patch": "16", "sharpness": 1.0, "view": "rollout", "layer": 3}
+    if own == "model":
+        made = partial(PatchExplorer.from_model, model, images, asking="class token")
+        state = {"asking": "patch", "picture": 2, "layer": 3, "view": "mean of heads"}
+    bench = Bench(browser, made)
+    bench.open(**state)
+    text = bench.copied("Copy as Python")
+    assert text.splitlines()[0].endswith("they are not in here")
+    space = {"explorer": made()}
+    exec(text, space)
+    for name, want in space["explorer"].reference().items():
+        np.testing.assert_allclose(bench.numbers()[name], want.flatten(), rtol=0, atol=1e-9)
+    bench.context.close()
+    assert bench.bad == []

@@ -1,8 +1,7 @@
-"""The form of the cells: a title first, Python that parses, nothing too long to take in."""
+"""The form of the cells: a title first, nothing too long to take in."""
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 
@@ -19,15 +18,6 @@ def starts_with_title(notebook: Notebook) -> Iterator[Finding]:
     titles = [c.number for c in notebook.markdown for _ in re.findall("^# ", c.prose, re.M)]
     for number in titles[1:]:
         yield number, "has a second heading of level 1"
-
-
-def code_parses(notebook: Notebook) -> Iterator[Finding]:
-    """Code that does not parse would escape the rules that read it."""
-    for cell in notebook.code:
-        try:
-            ast.parse(cell.python)
-        except SyntaxError as error:
-            yield cell.number, f"is not valid Python (line {error.lineno}: {error.msg})"
 
 
 def cell_length(notebook: Notebook) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What is stored in the file: no results, the right kernel, ids, and no way around the checks."""
+"""What is stored in the file: the right kernel, ids, and no way around the checks."""
 
 from __future__ import annotations
 
@@ -26,21 +26,6 @@ GATE_KEYS = {
 GATE_COMMENT = re.compile(
     r"^\s*#\s*(NBVAL_(?:SKIP|IGNORE_OUTPUT|RAISES_EXCEPTION)|PYTEST_VALIDATE_IGNORE_OUTPUT)", re.M
 )
-
-
-def no_outputs(notebook: Notebook) -> Iterator[Finding]:
-    """Notebooks are stored without outputs; the build makes them."""
-    for cell in notebook.code:
-        if cell.raw.get("outputs"):
-            yield cell.number, "has stored outputs; strip them with nbstripout"
-        if cell.raw.get("execution_count") is not None:
-            yield cell.number, "has a stored execution count; strip it with nbstripout"
-
-
-def no_widget_state(notebook: Notebook) -> Iterator[Finding]:
-    """Code hosts refuse notebooks with widget metadata."""
-    if "widgets" in notebook.metadata:
-        yield None, "the notebook's metadata has stored widget state (metadata.widgets)"
 
 
 def project_kernel(notebook: Notebook) -> Iterator[Finding]:

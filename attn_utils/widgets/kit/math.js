@@ -11,3 +11,86 @@ export const softmaxInto = (scores, weights, from = 0, count = scores.length) =>
   for (let j = from; j < from + count; j++) weights[j] /= total;
   return weights;
 };
+
+export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+
+// erf(x) = 2/√π e^(−x²) Σ 2ⁿ x^(2n+1) / (1·3·5 … (2n+1)): no term is negative, nothing cancels.
+const erf = (x) => {
+  if (Math.abs(x) > 5) return Math.sign(x);
+  let [term, sum] = [x, x];
+  for (let n = 1; Math.abs(term) > 1e-13 * Math.abs(sum); n++) {
+    term *= (2 * x * x) / (2 * n + 1);
+    sum += term;
+  }
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
+};
+export const gelu = (x) => (x / 2) * (1 + erf(x * Math.SQRT1_2));
+
+// The rows of x times a weight matrix stored like nn.Linear's, (outputs, inputs), plus the bias if
+// there is one.
+export const linear = (x, rows, weight, bias = null) => {
+  const inputs = x.length / rows;
+  const outputs = weight.length / inputs;
+  const y = new Float64Array(rows * outputs);
+  for (let i = 0; i < rows; i++)
+    for (let o = 0; o < outputs; o++) {
+      let sum = bias ? bias[o] : 0;
+      for (let k = 0, a = i * inputs, b = o * inputs; k < inputs; k++)
+        sum += x[a + k] * weight[b + k];
+      y[i * outputs + o] = sum;
+    }
+  return y;
+};
+
+export const layerNorm = (x, rows, weight, bias, eps = 1e-6) => {
+  const width = x.length / rows;
+  const y = new Float64Array(x.length);
+  for (let i = 0; i < x.length; i += width) {
+    let [mean, variance] = [0, 0];
+    for (let k = 0; k < width; k++) mean += x[i + k] / width;
+    for (let k = 0; k < width; k++) variance += (x[i + k] - mean) ** 2 / width;
+    const scale = 1 / Math.sqrt(variance + eps);
+    for (let k = 0; k < width; k++) y[i + k] = (x[i + k] - mean) * scale * weight[k] + bias[k];
+  }
+  return y;
+};
+
+// Scaled dot-product attention of `queries` rows of q over `keys` rows of k and v. With several
+// heads, theirs lie side by side in each row. Gives the output, a row for each query, and the
+// weights, (heads, queries, keys).
+export const attention = (q, k, v, { queries, keys, heads = 1 }) => {
+  const [width, valueWidth] = [q.length / queries, v.length / keys];
+  const [d, dv] = [width / heads, valueWidth / heads];
+  const output = new Float64Array(queries * valueWidth);
+  const weights = new Float64Array(heads * queries * keys);
+  const scale = 1 / Math.sqrt(d);
+  for (let h = 0; h < heads; h++)
+    for (let i = 0; i < queries; i++) {
+      const row = (h * queries + i) * keys;
+      for (let j = 0; j < keys; j++) {
+        let score = 0;
+        for (let c = 0, a = i * width + h * d, b = j * width + h * d; c < d; c++)
+          score += q[a + c] * k[b + c];
+        weights[row + j] = score * scale;
+      }
+      softmaxInto(weights, weights, row, keys);
+      for (let j = 0; j < keys; j++)
+        for (let c = 0, a = i * valueWidth + h * dv, b = j * valueWidth + h * dv; c < dv; c++)
+          output[a + c] += weights[row + j] * v[b + c];
+    }
+  return { output, weights };
+};
+
+// One step of a GRU for one vector x and state h, with the gates in PyTorch's order: reset,
+// update, new. The parameters have the names of nn.GRUCell's.
+export const gruStep = ({ weight_ih, weight_hh, bias_ih, bias_hh }, x, h) => {
+  const fromInput = linear(x, 1, weight_ih, bias_ih);
+  const fromState = linear(h, 1, weight_hh, bias_hh);
+  const n = h.length;
+  return h.map((old, k) => {
+    const reset = sigmoid(fromInput[k] + fromState[k]);
+    const update = sigmoid(fromInput[n + k] + fromState[n + k]);
+    const fresh = Math.tanh(fromInput[2 * n + k] + reset * fromState[2 * n + k]);
+    return (1 - update) * fresh + update * old;
+  });
+};

@@ -62,6 +62,15 @@ export const pythonFor = (className, state) => {
   return `from attn_utils.widgets import ${className}\n\n${className}(${call})`;
 };
 
+// For a widget whose data do not fit into a line: sets the controls of the one in the cell.
+export const pythonForCell = (variable) => (className, state) =>
+  [
+    `# ${variable} is the ${className} of this cell`,
+    ...Object.entries(state).map(
+      ([name, value]) => `${variable}.${name} = ${pythonLiteral(value)}`,
+    ),
+  ].join("\n");
+
 export const copyText = async (text) => {
   try {
     await navigator.clipboard.writeText(text);

@@ -1,0 +1,26 @@
+// The arithmetic of the cue explorer (CueExplorer.reference computes the same in torch).
+import { softmaxInto } from "../widgets/kit/math.js";
+
+// How many of the asked-for properties a thing has: the dot product q · k_i.
+const matchOf = (asked, key) => key.filter((property, n) => property === asked[n]).length;
+
+export const meanUnder = (weights, values) =>
+  weights.reduce((sum, weight, i) => sum + weight * values[i], 0);
+
+// α = softmax(g_s s + g_q q · k) over the things, each (name, use, colour, shape, …).
+export const compute = ({
+  use,
+  colour,
+  shape,
+  salience_gain: salienceGain,
+  query_gain: queryGain,
+  salience,
+  _things: things,
+}) => {
+  const asked = [use, colour, shape];
+  const scores = Float64Array.from(
+    things,
+    (thing, i) => salienceGain * salience[i] + queryGain * matchOf(asked, thing.slice(1, 4)),
+  );
+  return { weights: softmaxInto(scores, new Float64Array(scores.length)) };
+};

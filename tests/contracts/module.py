@@ -1,0 +1,296 @@
+"""The life of any module: built, copied, saved, moved, compiled, exported, changed from outside."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+from tests.helpers import close
+
+DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
+@dataclass(frozen=True)
+class Module:
+    """How the contract builds and calls one kind of module.
+
+    ``inputs(B, n)`` draws the arguments of a call for a batch of B and a length of n: a tensor, or
+    a tuple with tensors (of tensors). An axis that grows with B or n is one that may have any size.
+    ``build``, by default ``kind``, makes the module from the sizes and options. ``faults`` names
+    checks that are known to fail, with the reason.
+    """
+
+    kind: type[nn.Module]
+    sizes: tuple[Any, ...]
+    inputs: Callable[[int, int], Any]
+    options: dict[str, Any] = field(default_factory=dict)
+    build: Callable[..., nn.Module] | None = None
+    faults: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.kind.__name__
+
+    def made(self, dtype: torch.dtype = torch.float32, seed: int = 0) -> nn.Module:
+        torch.manual_seed(seed)
+        return (self.build or self.kind)(*self.sizes, **self.options).to(dtype).eval()
+
+    def draw(
+        self, B: int = 2, n: int = 5, dtype: torch.dtype = torch.float32, seed: int = 1
+    ) -> Any:
+        torch.manual_seed(seed)
+        drawn = self.inputs(B, n)
+        arguments = drawn if type(drawn) is tuple else (drawn,)
+        return tree_map(lambda x: x.to(dtype) if x.is_floating_point() else x, arguments)
+
+
+def tensors(tree: Any) -> list[Tensor]:
+    return [x for x in tree_leaves(tree) if isinstance(x, Tensor)]
+
+
+def numbers(tree: Any) -> list[Tensor]:
+    return [x for x in tensors(tree) if x.is_floating_point()]
+
+
+def all_equal(got: Any, want: Any) -> None:
+    for a, b in zip(tensors(got), tensors(want), strict=True):
+        assert torch.equal(a, b)
+
+
+def all_close(got: Any, want: Any, what: object = "") -> None:
+    for a, b in zip(tensors(got), tensors(want), strict=True):
+        if a.is_floating_point():
+            close(a, b, what)
+        else:
+            assert torch.equal(a, b), what
+
+
+# --- copies, files, devices ---------------------------------------------------------------------
+
+
+def copies_and_files(case: Module) -> None:
+    module, inputs = case.made(), case.draw()
+    want = module(*inputs)  # copied after a forward pass: nothing of it may be in the way
+    all_equal(copy.deepcopy(module)(*inputs), want)
+    all_equal(pickle.loads(pickle.dumps(module))(*inputs), want)
+    file = io.BytesIO()
+    torch.save(module.state_dict(), file)
+    file.seek(0)
+    other = case.made(seed=3)
+    other.load_state_dict(torch.load(file, weights_only=True), strict=True)
+    all_equal(other(*inputs), want)
+
+
+def without_memory(case: Module) -> None:
+    """Built on the meta device it knows the shapes; given memory and weights it is the same."""
+    module, inputs = case.made(), case.draw()
+    want = module(*inputs)
+    with torch.device("meta"):
+        empty = case.made()
+    assert all(x.is_meta for x in [*empty.parameters(), *empty.buffers()])
+    for grad in (True, False):
+        with torch.set_grad_enabled(grad):
+            shapes = empty(*tree_map(lambda x: x.to("meta"), inputs))
+        for a, b in zip(tensors(shapes), tensors(want), strict=True):
+            assert a.is_meta
+            assert (a.shape, a.dtype) == (b.shape, b.dtype)
+
+
+def given_memory(case: Module) -> None:
+    module, inputs = case.made(), case.draw()
+    with torch.device("meta"):
+        empty = case.made()
+    empty.to_empty(device="cpu")
+    for part in empty.modules():
+        if hasattr(part, "reset_parameters"):
+            part.reset_parameters()
+    empty.load_state_dict(module.state_dict(), strict=True)
+    all_equal(empty(*inputs), module(*inputs))
+
+
+def sizes_from_numpy(case: Module) -> None:
+    def as_numpy(size: Any) -> Any:
+        if isinstance(size, tuple):
+            return tuple(map(as_numpy, size))
+        return np.int64(size) if type(size) is int else size
+
+    options = {name: as_numpy(value) for name, value in case.options.items()}
+    module = replace(case, sizes=as_numpy(case.sizes), options=options).made()
+    inputs = case.draw()
+    all_equal(module(*inputs), case.made()(*inputs))
+
+
+def keeps_nothing(case: Module) -> None:
+    for training in (False, True):
+        module = case.made().train(training)
+        before = {name: dict(vars(part)) for name, part in module.named_modules()}
+        buffers = {name: x.clone() for name, x in module.named_buffers()}
+        module(*case.draw())
+        for name, part in module.named_modules():
+            after = vars(part)
+            assert after.keys() == before[name].keys(), name
+            assert all(after[key] is before[name][key] for key in after), name
+            assert not any(isinstance(value, Tensor) for value in after.values()), name
+        for name, x in module.named_buffers():
+            assert torch.equal(x, buffers[name]), name
+
+
+# --- kinds of numbers and layouts ---------------------------------------------------------------
+
+
+def dtypes_are_kept(case: Module) -> None:
+    for dtype in DTYPES:
+        module, inputs = case.made(dtype), case.draw(dtype=dtype)
+        exact = copy.deepcopy(module).double()
+        want = exact(*tree_map(lambda x: x.double() if x.is_floating_point() else x, inputs))
+        got = module(*inputs)
+        assert {x.dtype for x in numbers(got)} == {dtype}
+        all_close(numbers(got), numbers(want), dtype)
+
+
+def autocasts(case: Module) -> None:
+    module, inputs = case.made(), case.draw()
+    want = module(*inputs)
+    for dtype in (torch.bfloat16, torch.float16):
+        with torch.autocast("cpu", dtype):
+            got = module(*inputs)
+        all_close([x.to(dtype) for x in numbers(got)], numbers(want), dtype)
+
+
+def layouts(case: Module) -> None:
+    """Inputs that are not contiguous give the same, and nothing that is passed in is written to."""
+
+    def strange(x: Tensor) -> Tensor:
+        return x.transpose(0, -1).contiguous().transpose(0, -1)
+
+    module, inputs = case.made(), case.draw()
+    kept = tree_map(Tensor.clone, inputs)
+    for grad in (True, False):
+        with torch.set_grad_enabled(grad):
+            all_close(module(*tree_map(strange, inputs)), module(*inputs))
+            all_equal(inputs, kept)
+
+
+def empty_batch(case: Module) -> None:
+    module = case.made()
+    for grad in (True, False):
+        with torch.set_grad_enabled(grad):
+            got, some = module(*case.draw(B=0)), module(*case.draw(B=13))  # no size but the batch's
+        for a, b in zip(tensors(got), tensors(some), strict=True):
+            assert a.shape == tuple(0 if size == 13 else size for size in b.shape)
+
+
+def gradients_reach_every_weight(case: Module) -> None:
+    module = case.made().train()
+    leaves = tree_map(lambda x: x.requires_grad_() if x.is_floating_point() else x, case.draw())
+    result = sum(x.square().sum() for x in numbers(module(*leaves)))
+    result.backward()
+    for name, x in module.named_parameters():
+        assert x.grad is not None, name
+        assert x.grad.isfinite().all(), name
+    for x in numbers(leaves):
+        assert x.grad is None or x.grad.isfinite().all()
+
+
+# --- compilers and transforms -------------------------------------------------------------------
+
+
+def compiles(case: Module) -> None:
+    module, inputs = case.made(), case.draw()
+    torch._dynamo.reset()
+    with torch.no_grad():
+        compiled = torch.compile(module, fullgraph=True, backend="eager")
+        all_close(compiled(*inputs), module(*inputs))
+
+
+def exports_with_free_sizes(case: Module) -> None:
+    module, inputs = case.made(), case.draw()
+
+    def free(x: Tensor, *others: Tensor) -> dict[int, Any]:
+        grows = [i for i in range(x.ndim) if any(x.shape[i] != y.shape[i] for y in others)]
+        return dict.fromkeys(grows, torch.export.Dim.DYNAMIC)
+
+    shapes = tree_map(free, inputs, case.draw(B=3), case.draw(n=7))
+    with torch.no_grad():
+        program = torch.export.export(module, inputs, dynamic_shapes=shapes).module()
+        for B, n in ((2, 5), (4, 6)):
+            other = case.draw(B=B, n=n)
+            all_close(program(*other), module(*other))
+
+
+def vmaps(case: Module) -> None:
+    module, several = case.made(), [case.draw(seed=seed) for seed in (1, 2, 3)]
+    stacked = tree_map(lambda *x: torch.stack(x), *several)
+    want = tree_map(lambda *x: torch.stack(x), *[tensors(module(*inputs)) for inputs in several])
+    for grad in (True, False):
+        with torch.set_grad_enabled(grad), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "There is a performance drop")  # the CPU's kernel
+            all_close(torch.vmap(lambda *inputs: tensors(module(*inputs)))(*stacked), want)
+
+
+# --- changed from outside -----------------------------------------------------------------------
+
+
+class _Adapter(nn.Module):
+    """What an adapter, an observer or a pruned layer is to its owner: a callable, nothing else."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, *args: Any, **options: Any) -> Any:
+        return tree_map(
+            lambda x: 1.5 * x if x.is_floating_point() else x, self.inner(*args, **options)
+        )
+
+
+def layers_of(module: nn.Module) -> list[str]:
+    """Names of PyTorch's own layers with weights."""
+    return [
+        name
+        for name, part in module.named_modules()
+        if type(part).__module__.startswith("torch.nn.") and [*part.parameters()]
+        and not isinstance(part, nn.ModuleList | nn.Sequential)
+    ]  # fmt: skip
+
+
+def replaced_layers_are_felt(case: Module) -> None:
+    inputs = case.draw()
+    want = case.made()(*inputs)
+    failures = {}
+    for name in layers_of(case.made()):
+        module = case.made()
+        module.set_submodule(name, _Adapter(module.get_submodule(name)))
+        try:
+            got = module(*inputs)
+        except Exception as error:  # all are reported together
+            failures[name] = repr(error)
+            continue
+        if all(torch.equal(a, b) for a, b in zip(numbers(got), numbers(want), strict=True)):
+            failures[name] = "replaced, and nothing changes"
+    assert not failures
+
+
+def hooks_fire(case: Module) -> None:
+    module, fired = case.made(), set()
+    parts = {n: p for n, p in module.named_modules() if not isinstance(p, nn.ModuleList)}
+    for name, part in parts.items():
+        part.register_forward_hook(lambda *_, name=name: fired.add(name))
+    module(*case.draw())
+    assert parts.keys() == fired
+
+
+MODULE: list[Callable[[Module], None]] = [
+    copies_and_files, without_memory, given_memory, sizes_from_numpy, keeps_nothing,
+    dtypes_are_kept, autocasts, layouts, empty_batch, gradients_reach_every_weight, compiles,
+    exports_with_free_sizes, vmaps, replaced_layers_are_felt, hooks_fire,
+]  # fmt: skip

@@ -1,0 +1,226 @@
+"""tools/build_book.py and execute_notebooks.py: nothing twice, nothing stale, failures named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import build_book
+import execute_notebooks
+import nbformat
+import pytest
+from execution_cache import dependencies_key, present_cache
+from jupyter_cache import get_cache
+
+
+def write_notebook(path: Path, *sources: str) -> None:
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """A book of two chapters."""
+    (tmp_path / "book").mkdir()
+    (tmp_path / "attn_utils").mkdir()
+    (tmp_path / "_config.yml").write_text("execute:\n  timeout: 5\n")
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters:\n- file: book/a\n- file: book/b\n"
+    )
+    (tmp_path / "book" / "index.md").write_text("# Index\n")
+    write_notebook(tmp_path / "book" / "a.ipynb", "x = 1", "print(x + 1)")
+    write_notebook(tmp_path / "book" / "b.ipynb", "'in ' + __import__('os').getcwd()")
+    write_notebook(tmp_path / "book" / "draft.ipynb", "1 / 0")  # not in the table of contents
+    return tmp_path
+
+
+@pytest.mark.timeout(120)
+def test_notebooks_are_executed_once_and_found_again(
+    book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_notebook(book / "book" / "b.ipynb", "1\nraise SystemError('\\x1b[31mred\\x1b[0m')")
+    with pytest.raises(execute_notebooks.CellFailed) as failed:
+        execute_notebooks.execute_missing(book, book / "_build")
+    assert "book/b.ipynb, code cell 1 (1) failed with\n  SystemError: red" in str(failed.value)
+    assert "book/a.ipynb" in capsys.readouterr().out
+
+    write_notebook(book / "book" / "b.ipynb", "'in ' + __import__('os').getcwd()")
+    execute_notebooks.execute_missing(book, book / "_build")
+    said = capsys.readouterr().out
+    assert "Executing 1 notebooks" in said  # goes on where it was
+    assert "book/b.ipynb" in said
+
+    execute_notebooks.execute_missing(book, book / "_build")
+    assert capsys.readouterr().out == ""
+    cache = get_cache(str(present_cache(book, book / "_build")))
+    notebook = execute_notebooks.notebooks_of(book)["book/b.ipynb"]
+    executed = cache.merge_match_into_notebook(notebook)[1]  # as MyST-NB looks for it
+    assert str(book / "book") in executed.cells[0].outputs[0].data["text/plain"]
+
+
+def test_a_page_of_markdown_may_be_a_notebook(book: Path) -> None:
+    assert list(execute_notebooks.notebooks_of(book)) == ["book/a.ipynb", "book/b.ipynb"]
+    (book / "book" / "index.md").write_text(
+        "---\nfile_format: mystnb\nkernelspec: {name: python3}\n---\n\n# Index\n\n"
+        "```{code-cell} python\nx = 1\n```\n"
+    )
+    index = execute_notebooks.notebooks_of(book)["book/index.md"]
+    assert [cell.source for cell in index.cells if cell.cell_type == "code"] == ["x = 1"]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [("import time\ntime.sleep(60)", "timed out"), ("import os; os._exit(1)", "Kernel died")],
+)
+def test_a_slow_cell_and_a_dead_kernel_are_named(book: Path, source: str, reason: str) -> None:
+    write_notebook(book / "book" / "a.ipynb", "x = 1", source)
+    notebook = execute_notebooks.notebooks_of(book)["book/a.ipynb"]
+    with pytest.raises(execute_notebooks.CellFailed, match=r"a\.ipynb, code cell 2") as failed:
+        execute_notebooks.execute(book, "book/a.ipynb", notebook, timeout=2)
+    assert source.splitlines()[0] in str(failed.value)
+    assert reason in str(failed.value)
+
+
+def test_the_cache_depends_on_package_and_lock_and_on_names(tmp_path: Path) -> None:
+    package = tmp_path / "attn_utils"
+    package.mkdir()
+    seen = set()
+    for file, text in [
+        ("attn_utils/a.py", "1"),
+        ("attn_utils/a.py", "2"),
+        ("attn_utils/weights.npz", "3"),
+        ("constraints.txt", "torch==1"),
+        ("constraints.txt", "torch==2"),
+    ]:
+        (tmp_path / file).write_text(text)
+        seen.add(dependencies_key(tmp_path))
+    (package / "a.py").rename(package / "b.py")  # another module, of the same text
+    seen.add(dependencies_key(tmp_path))
+    assert len(seen) == 6
+    (package / "a.js").write_text("front end")  # written afresh each time: not part of the cache
+    assert dependencies_key(tmp_path) in seen
+
+
+def test_caches_of_earlier_dependencies_are_removed(book: Path) -> None:
+    old = present_cache(book, book / "_build")
+    old.mkdir(parents=True)
+    (book / "attn_utils" / "new.py").write_text("x = 1\n")
+    new = present_cache(book, book / "_build")
+    assert new != old
+    assert not old.exists()
+
+
+class Builder:
+    """The tool on a small book, with Sphinx replaced by a program that notes what it finds."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.runs: list[list[str]] = []  # the read pages that each build could go on from
+        self.status = 0
+        self.failure: Exception | None = None
+        build = root / "_build"
+        paths = {
+            "ROOT": root,
+            "BUILD": build,
+            "SITE": build / "html",
+            "DOCTREES": build / ".doctrees",
+            "LAST_BUILD": build / "last-build.json",
+        }
+        for name, path in paths.items():
+            monkeypatch.setattr(build_book, name, path)
+        monkeypatch.setattr(build_book, "execute_missing", self.execute)
+        monkeypatch.setattr(build_book, "write_pages", self.write_pages)
+
+    def execute(self, root: Path, build: Path) -> None:
+        if self.failure:
+            raise self.failure
+
+    def write_pages(self) -> int:
+        doctrees = self.root / "_build" / ".doctrees"
+        self.runs.append(sorted(file.stem for file in doctrees.rglob("*.doctree")))
+        assert (self.root / "_build" / "html").exists() == doctrees.exists()  # no relics
+        for name in ("a", "b", "index"):
+            file = doctrees / "book" / f"{name}.doctree"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        (self.root / "_build" / "html").mkdir(parents=True, exist_ok=True)
+        (self.root / "_build" / "html" / "index.html").touch()
+        return self.status
+
+    def build(self) -> int:
+        return build_book.main()
+
+
+@pytest.fixture
+def builder(book: Path, monkeypatch: pytest.MonkeyPatch) -> Builder:
+    return Builder(book, monkeypatch)
+
+
+def test_an_unchanged_book_is_not_built_again(builder: Builder) -> None:
+    assert builder.build() == builder.build() == 0
+    assert builder.runs == [[]]
+
+
+def test_only_a_changed_page_is_read_again(builder: Builder) -> None:
+    builder.build()
+    (builder.root / "book" / "index.md").write_text("# Contents\n")
+    builder.build()
+    assert builder.runs == [[], ["a", "b"]]
+    assert builder.build() == 0
+    assert len(builder.runs) == 2
+
+
+@pytest.mark.parametrize(
+    "file", ["_config.yml", "_toc.yml", "constraints.txt", "attn_utils/a.js", "book/_ext/x.py"]
+)
+def test_everything_is_read_again_when_the_house_changes(builder: Builder, file: str) -> None:
+    builder.build()
+    (builder.root / file).parent.mkdir(exist_ok=True)
+    with (builder.root / file).open("a") as out:
+        out.write("# changed\n")
+    builder.build()
+    assert builder.runs == [[], []]
+
+
+def test_a_renamed_asset_is_a_change(builder: Builder) -> None:
+    asset = builder.root / "book" / "assets" / "a.svg"
+    asset.parent.mkdir()
+    asset.touch()
+    builder.build()
+    asset.rename(asset.with_name("b.svg"))
+    builder.build()
+    assert builder.runs == [[], []]
+
+
+def test_after_a_failed_build_everything_is_read_again(builder: Builder) -> None:
+    builder.build()
+    (builder.root / "book" / "index.md").write_text("# Contents\n")
+    builder.status = 1  # a warning, which Sphinx would not repeat for a page that it knows
+    assert builder.build() == 1
+    assert builder.build() == 1
+    assert builder.runs == [[], ["a", "b"], []]
+
+
+def test_a_failing_cell_fails_the_build_and_leaves_the_site(
+    builder: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builder.build()
+    write_notebook(builder.root / "book" / "a.ipynb", "1 / 0")
+    builder.failure = execute_notebooks.CellFailed("book/a.ipynb, code cell 1")
+    assert builder.build() == 1
+    assert "book/a.ipynb, code cell 1" in capsys.readouterr().err
+    assert builder.runs == [[]]
+    write_notebook(builder.root / "book" / "a.ipynb", "x = 1", "print(x + 1)")
+    kept: dict[str, Any] = json.loads((builder.root / "_build" / "last-build.json").read_text())
+    assert kept["house"] == build_book.fingerprint(builder.root)["house"]
+
+
+def test_a_site_that_was_removed_is_built_again(builder: Builder) -> None:
+    builder.build()
+    build_book.forget({}, {"house": "", "pages": {}})
+    builder.build()
+    assert builder.runs == [[], []]

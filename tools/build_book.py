@@ -1,0 +1,114 @@
+"""Build the book: execute its notebooks, then write its pages. A warning fails the build.
+
+    python tools/build_book.py
+
+If nothing has changed since the last build that succeeded, nothing is done. If only pages have
+changed, only they are read again (and the extension fresh_pages sees to those that show something
+of them). In all other cases (package, configuration, extensions, assets, environment; a build that
+failed or was stopped) the build begins anew: Sphinx would not repeat its warnings about a page that
+it has read already, nor notice a change in an extension.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from execute_notebooks import CellFailed, execute_missing
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "_build"
+SITE = BUILD / "html"
+DOCTREES = BUILD / ".doctrees"  # the pages as Sphinx has read them
+LAST_BUILD = BUILD / "last-build.json"  # what the site was made from; only while it is whole
+
+# what pages depend on beside themselves, and the pages
+SOURCES = ["_config.yml", "_toc.yml", "constraints.txt", "attn_utils", "book"]
+NO_SOURCES = {"__pycache__", ".ipynb_checkpoints"}
+
+
+def digest(*parts: bytes) -> str:
+    """Hash parts, each with its length."""
+    result = hashlib.sha256()
+    for part in parts:
+        result.update(len(part).to_bytes(8, "big") + part)
+    return result.hexdigest()
+
+
+def is_page(file: Path, root: Path) -> bool:
+    """Whether a file is the source of a page."""
+    return file.parent == root / "book" and file.suffix in {".ipynb", ".md"}
+
+
+def sources(root: Path) -> Iterator[Path]:
+    """Yield the files that the site is made from."""
+    for name in SOURCES:
+        files = sorted((root / name).rglob("*")) if (root / name).is_dir() else [root / name]
+        yield from (f for f in files if f.is_file() and not NO_SOURCES & set(f.parts))
+
+
+def fingerprint(root: Path) -> dict[str, Any]:
+    """Return a hash for each page, and one for all else that the site is made from."""
+    pages, house = {}, []
+    for file in sources(root):
+        name, content = file.relative_to(root).as_posix(), file.read_bytes()
+        if is_page(file, root):
+            pages[name] = digest(content)
+        else:
+            house += [name.encode(), content]
+    return {"house": digest(sys.version.encode(), *house), "pages": pages}
+
+
+def last_build() -> dict[str, Any]:
+    """Return the fingerprint of the site that is there; empty if it is not there, or not whole."""
+    whole = LAST_BUILD.exists() and (SITE / "index.html").exists() and DOCTREES.exists()
+    return dict(json.loads(LAST_BUILD.read_text(encoding="utf-8"))) if whole else {}
+
+
+def forget(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Remove what is no longer true: the pages that have changed, as Sphinx read them, or all."""
+    LAST_BUILD.unlink(missing_ok=True)
+    if before.get("house") != now["house"]:
+        shutil.rmtree(SITE, ignore_errors=True)
+        shutil.rmtree(DOCTREES, ignore_errors=True)
+        return
+    for page in {*before["pages"], *now["pages"]}:
+        if before["pages"].get(page) != now["pages"].get(page):
+            (DOCTREES / page).with_suffix(".doctree").unlink(missing_ok=True)
+
+
+def write_pages() -> int:
+    """Let Jupyter Book read and write what is not there; return its exit status."""
+    program = shutil.which("jupyter-book", path=str(Path(sys.executable).parent))
+    if program is None:
+        sys.exit("jupyter-book is not in this environment: run 'make install' first")
+    command = [program, "build", ".", "-W", "-n", "--keep-going"]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def main() -> int:
+    """Build what is not up to date; return the exit status."""
+    before, now = last_build(), fingerprint(ROOT)
+    if before == now:
+        print("The book is up to date.")
+        return 0
+    try:
+        execute_missing(ROOT, BUILD)
+    except CellFailed as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    forget(before, now)
+    status = write_pages()
+    if status == 0:
+        LAST_BUILD.write_text(json.dumps(now, indent=1), encoding="utf-8")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

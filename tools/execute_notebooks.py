@@ -1,0 +1,149 @@
+"""Execute the book's notebooks, two at a time, into the cache in which the build looks for them.
+
+    python tools/execute_notebooks.py
+
+Notebooks whose code, package and environment are unchanged are not executed again, so a run that
+was stopped goes on where it was. When a cell fails, no further notebook is started, and the last
+thing said is which cell of which notebook failed, and why.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from myst_nb.core.config import NbParserConfig
+from myst_nb.core.read import create_nb_reader
+from myst_parser.config.main import MdParserConfig
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+from execution_cache import present_cache
+from failing_cell import say_failure
+from kernel_guard import prepare_kernels
+
+PROCESSES = min(2, os.cpu_count() or 1)  # more kernels than cores only get in each other's way
+
+
+class CellFailed(Exception):
+    """A cell of a notebook raised, took too long, or killed its kernel."""
+
+
+class Executed(NamedTuple):
+    """A notebook with its outputs, and the seconds that took."""
+
+    notebook: NotebookNode
+    seconds: float
+
+
+def read(file: Path) -> NotebookNode | None:
+    """Read a notebook, stored as JSON or as Markdown, as MyST-NB does; None for another page."""
+    text = file.read_text(encoding="utf-8")
+    reader = create_nb_reader(str(file), MdParserConfig(), NbParserConfig(), text)
+    return None if reader is None else reader.read(text)
+
+
+def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Executed:
+    """Execute a notebook of the book, in its folder and with a kernel of its own.
+
+    Raises:
+        CellFailed: says notebook, cell (code cells count from 1, as in JupyterLab) and error.
+    """
+    started: list[NotebookNode] = []  # code cells so far; the last one is the one that failed
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        record_timing=False,  # it would be metadata of the cells, at which the cache looks
+        resources={"metadata": {"path": str((root / name).parent)}},
+        extra_arguments=["--log-level=ERROR"],  # no advice on the kernel's transport
+        on_cell_execute=lambda cell, cell_index: started.append(cell),
+    )
+    start = time.monotonic()
+    try:
+        client.execute()
+    except Exception as error:
+        if not started:  # no kernel: not the notebook's fault
+            raise
+        head = started[-1].source.strip().partition("\n")[0]
+        raise CellFailed(say_failure(name, f"code cell {len(started)} ({head})", error)) from None
+    return Executed(notebook, time.monotonic() - start)
+
+
+def notebooks_of(root: Path) -> dict[str, NotebookNode]:
+    """Return the notebooks in the table of contents, in its order, by their names."""
+    found = {}
+    for document in parse_toc_yaml(root / "_toc.yml"):
+        for file in (root / f"{document}.ipynb", root / f"{document}.md"):
+            notebook = read(file) if file.exists() else None
+            if notebook is not None:
+                found[file.relative_to(root).as_posix()] = notebook
+    return found
+
+
+def seconds_per_cell(root: Path) -> int:
+    """Return the limit that holds when jupyter-book executes a notebook, too."""
+    settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    return int(settings["execute"]["timeout"])
+
+
+def execute_missing(root: Path, build: Path) -> None:
+    """Execute the notebooks that are not in the cache, and put them there.
+
+    Raises:
+        CellFailed: what the first failing cell has to say; notebooks that then run are finished.
+    """
+    cache = get_cache(str(present_cache(root, build)))
+    missing = []
+    for name, notebook in notebooks_of(root).items():
+        try:  # as MyST-NB will
+            cache.merge_match_into_notebook(notebook)
+        except KeyError:
+            missing.append((name, notebook))
+    if not missing:
+        return
+    prepare_kernels()
+    timeout = seconds_per_cell(root)
+    print(f"Executing {len(missing)} notebooks, {PROCESSES} at a time", flush=True)
+    failure: BaseException | None = None
+    running: dict[Future[Executed], str] = {}
+    with ProcessPoolExecutor(PROCESSES) as pool:
+        while running or (missing and failure is None):
+            while missing and failure is None and len(running) < PROCESSES:
+                name, notebook = missing.pop(0)
+                running[pool.submit(execute, root, name, notebook, timeout)] = name
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                name = running.pop(done)
+                failure = failure or done.exception()
+                if done.exception() is None:
+                    notebook, seconds = done.result()
+                    bundle = CacheBundleIn(
+                        notebook, str(root / name), data={"execution_seconds": seconds}
+                    )
+                    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+                    print(f"  {name:40} {seconds:4.0f} s", flush=True)
+    if failure is not None:
+        raise failure
+
+
+def main() -> int:
+    """Execute what is missing; return 1 if a cell fails."""
+    try:
+        execute_missing(ROOT, ROOT / "_build")
+    except CellFailed as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
