@@ -97,15 +97,6 @@ def test_dragging_points_query_and_bandwidth(watch: Watch) -> None:
     assert watch.bad == []
 
 
-def test_copied_python_keeps_the_axes(watch: Watch) -> None:
-    x = data(watch.open(PATH))["x"]
-    watch.page.goto("about:blank")
-    page = open_with(watch, x=[min(number, 4.5) for number in x], query=4.9, bandwidth=0.02)
-    agrees(page, copied(page))
-    assert copied(page).query == 4.9
-    assert watch.bad == []
-
-
 def test_a_point_stays_inside_the_plane(watch: Watch) -> None:
     page = watch.open(PATH)
     i = lonely(copied(page))
