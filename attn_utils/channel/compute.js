@@ -1,7 +1,7 @@
 import { sigmoid } from "../widgets/kit/math.js";
 
-// The gate lab's arithmetic: the mean of each channel, SE or ECA over the means, the gates, and what
-// they let through. In double precision, so that it equals torch's.
+// The gate lab's arithmetic: the mean of each channel, SE or ECA over the means, the gates, and
+// what they let through. In double precision, so that it equals torch's.
 export const CHANNELS = 8;
 export const SIDE = 8;
 export const PIXELS = SIDE * SIDE;

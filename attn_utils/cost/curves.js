@@ -37,7 +37,7 @@ const planeFor = (w, { ylabel, label, yformat }) => {
   const { min, max } = w.spec("n");
   const size = { width: 400, height: HEIGHT };
   const axes = { x: [min, max], y: [0, 1], xlog: true, xlabel: "tokens n", ylabel };
-  return plane(w, { ...size, ...axes, label, xformat: inTokens, yformat });
+  return plane({ ...size, ...axes, label, xformat: inTokens, yformat });
 };
 
 // The dashed line at n, with a dot on each curve; wide enough to be grasped.

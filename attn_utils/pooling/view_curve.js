@@ -110,7 +110,7 @@ const pointDot = (view, plot, i) => {
 
 export const curvePanel = (view, width) => {
   const [xs, ys] = [view.w.spec("x"), view.w.spec("y")];
-  const plot = plane(view.w, {
+  const plot = plane({
     width,
     height: Math.round(clamp(width * 0.72, 230, 330)),
     x: [xs.min, xs.max],
@@ -155,7 +155,7 @@ export const curvePanel = (view, width) => {
 
 export const weightPanel = (view, width) => {
   const { min, max } = view.w.spec("x");
-  const plot = plane(view.w, {
+  const plot = plane({
     width,
     height: 116,
     x: [min, max],

@@ -35,7 +35,7 @@ const bandwidthMarker = (view, plot) => {
 
 export const errorPanel = (view, width) => {
   const { min, max } = view.w.spec("bandwidth");
-  const plot = plane(view.w, {
+  const plot = plane({
     width,
     height: 178,
     x: [min, max],

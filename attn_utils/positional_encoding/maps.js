@@ -76,8 +76,8 @@ export const pairMap = (w, trained, side) =>
     onPress: goTo(w),
   });
 
-export const curvePanel = (w, trained, width) => {
-  const plot = plane(w, {
+export const curvePanel = (trained, width) => {
+  const plot = plane({
     width,
     height: 190,
     x: [1 - trained, trained - 1],

@@ -107,7 +107,7 @@ const addPanels = (view) => {
     refusal: element("p", { className: "aw-refusal", role: "alert" }),
     matrix: matrixPanel(w, { rows, trained, side, learned }),
     pairs: pairMap(w, trained, side),
-    curve: curvePanel(w, trained, room),
+    curve: curvePanel(trained, room),
     words: wordPanel(w, w.model.get("_words"), view.layer),
   });
   const clockPlace = element("div", { className: "aw-clock-place" }, view.clocks.node);

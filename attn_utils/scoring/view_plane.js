@@ -150,7 +150,7 @@ const repaint = ({ canvas, lines, scale, caption }, { field, most, rule }, ramp)
 export const planePanel = (view, width) => {
   const { w, sizes } = view;
   const height = width - 8; // the margins of a plane are wider than high: the plot itself is square
-  const plot = plane(w, {
+  const plot = plane({
     width,
     height,
     x: [-sizes.bound, sizes.bound],

@@ -19,7 +19,7 @@ const figureOf = (caption, plot) =>
 export const histogramPanel = (view, width, side) => {
   const { bins, reach, scaledReach } = view.sizes;
   const most = side ? scaledReach : reach;
-  const plot = plane(view.w, {
+  const plot = plane({
     width,
     height: HEIGHT,
     x: [-most, most],
@@ -79,7 +79,7 @@ const dimensionMarker = (view, plot, dots) => {
 export const entropyPanel = (view, width) => {
   const { stops, full } = view.random;
   const ends = [stops[0], stops.at(-1)];
-  const plot = plane(view.w, {
+  const plot = plane({
     width,
     height: HEIGHT,
     x: ends,

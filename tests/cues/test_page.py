@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page
 
-from attn_utils.widgets import CueExplorer
 from tests.driving import move_slider, settle
 from tests.pages import Watch
 
@@ -77,61 +76,3 @@ def test_painting_with_the_pointer(watch: Watch) -> None:
         page.mouse.move(area["x"] + area["width"] / 2 + step % 2, area["y"] + area["height"] / 2)
     page.mouse.up()
     assert weights(page)[4] > before[4] * 1.5
-
-
-def test_link_reopens_the_state(watch: Watch) -> None:
-    page = watch.open(PATH)
-    explorer(page).get_by_label("something to").select_option("drink")
-    move(page, "query gain", 5)
-    expected = weights(page)
-    link = page.evaluate("() => location.href")
-    assert "#cue-explorer?" in link
-    page.goto("about:blank")
-    page.goto(link)
-    page.wait_for_selector("html[data-live-host=ready]")
-    np.testing.assert_allclose(weights(page), expected, atol=1e-9)
-
-
-@pytest.mark.parametrize("fragment", [
-    "salience_gain=99", "salience_gain=null", "use=%22fly%22", "salience=[1,2]", "use=%7B", "foo=1",
-])  # fmt: skip
-def test_a_wrong_link_changes_nothing(watch: Watch, fragment: str) -> None:
-    page = watch.open(f"{PATH}#cue-explorer?{fragment}")
-    np.testing.assert_allclose(weights(page), CueExplorer().weights, atol=1e-5)
-    assert watch.bad == []
-
-
-def test_copied_python_rebuilds_the_state(watch: Watch) -> None:
-    page = watch.open(PATH)
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    explorer(page).get_by_label("coloured").select_option("green")
-    move(page, "query gain", 2.5)
-    explorer(page).get_by_role("button", name="Copy as Python").click()
-    source = page.evaluate("() => navigator.clipboard.readText()")
-    space: dict[str, Any] = {}
-    exec(source.replace("\nCueExplorer(", "\nwidget = CueExplorer("), space)
-    np.testing.assert_allclose(weights(page), space["widget"].weights, atol=1e-5)
-
-
-def test_saved_picture_shows_the_scene(watch: Watch) -> None:
-    page = watch.open(PATH)
-    with page.expect_download() as download:
-        explorer(page).get_by_role("button", name="Save picture").click()
-    from matplotlib.image import imread
-
-    picture = imread(download.value.path())
-    assert picture.shape[0] > 600
-    assert picture.shape[1] > 1000
-    red = (picture[..., 0] > 0.6) & (picture[..., 1] < 0.25)
-    assert red.sum() > 500, "the red cup"
-
-
-def test_reset(watch: Watch) -> None:
-    page = watch.open(PATH)
-    start = weights(page)
-    move(page, "salience gain", 0)
-    assert np.ptp(weights(page)) < 1e-6
-    explorer(page).get_by_role("button", name="Reset").click()
-    np.testing.assert_allclose(weights(page), start)
-    settle(page)
-    assert page.evaluate("() => location.hash") in ("", "#cue-explorer")

@@ -21,7 +21,6 @@ from tests.driving import settle
 from tests.pages import SITE, Watch, new_context
 
 PATH = "book/13-reading-attention.html"
-RESULTS = ("seen", "logits", "probabilities", "weights", "rollout")
 EMPTY = "0" * 256
 # a seven, as rows and columns of the pen's way over 32 × 32 dots
 SEVEN = [(4, 6), (4, 25), (16, 17), (28, 12)]

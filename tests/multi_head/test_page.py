@@ -13,7 +13,6 @@ from tests.pages import Watch
 
 PATH = "book/07-multi-head-attention.html"
 RESULTS = ("logits", "predicted", "accuracy")
-HEADS = ("family", "ring", "everybody", "right neighbour")
 
 
 def explorer(page: Page, which: int = 0) -> Locator:

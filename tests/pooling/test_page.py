@@ -97,15 +97,6 @@ def test_dragging_points_query_and_bandwidth(watch: Watch) -> None:
     assert watch.bad == []
 
 
-def test_copied_python_keeps_the_axes(watch: Watch) -> None:
-    x = data(watch.open(PATH))["x"]
-    watch.page.goto("about:blank")
-    page = open_with(watch, x=[min(number, 4.5) for number in x], query=4.9, bandwidth=0.02)
-    agrees(page, copied(page))
-    assert copied(page).query == 4.9
-    assert watch.bad == []
-
-
 def test_a_point_stays_inside_the_plane(watch: Watch) -> None:
     page = watch.open(PATH)
     i = lonely(copied(page))
@@ -266,29 +257,3 @@ def test_a_finger_drags_the_query_and_scrolls_elsewhere(phone: BrowserContext, s
     assert copied(page).query < before.query - 0.3
     assert swipe(box.locator(".aw-readout"), 0, -120) > 50, "elsewhere the page scrolls"
     page.close()
-
-
-@pytest.mark.parametrize("fragment", [
-    "bandwidth=99", "bandwidth=0", "query=null", "kernel=%22fly%22", "x=[1,2]", "y=%7B", "foo=1",
-])  # fmt: skip
-def test_a_wrong_link_changes_nothing(watch: Watch, fragment: str) -> None:
-    page = watch.open(f"{PATH}#{NAME}?{fragment}")
-    agrees(page, KernelRegressionExplorer(**data(page)))
-    assert watch.bad == []
-
-
-def test_reset_and_picture(watch: Watch) -> None:
-    page = watch.open(PATH)
-    start = numbers(page)
-    drag(page, explorer(page).locator(".aw-query"), 60, 0)
-    assert numbers(page)["weights"] != start["weights"]
-    with page.expect_download() as download:
-        explorer(page).get_by_role("button", name="Save picture").click()
-    from matplotlib.image import imread
-
-    picture = imread(download.value.path())
-    orange = (picture[..., 0] > 0.6) & (picture[..., 1] < 0.4) & (picture[..., 2] < 0.2)
-    assert orange.sum() > 500, "points and weights"
-    explorer(page).get_by_role("button", name="Reset").click()
-    assert numbers(page) == start
-    assert page.evaluate("() => location.hash") in ("", f"#{NAME}")

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from playwright.sync_api import Browser
 
 from attn_utils import nadaraya_watson
 from attn_utils.pooling import KERNELS, leave_one_out_error
 from attn_utils.widgets import KernelRegressionExplorer
+from tests.widgets.bench import Bench
 
 
 def double(numbers: list[float]) -> torch.Tensor:
@@ -76,6 +78,25 @@ def test_given_axes_hold_where_the_points_have_left_them() -> None:
     assert torch.equal(w.grid(), start.grid())
     with pytest.raises(ValueError, match=r"query: expected a number from 0\.0 to 4\.5"):
         KernelRegressionExplorer(x=pulled, y=start.y, query=4.9)
+
+
+@pytest.mark.parametrize("moved", [
+    {"x": 4.5, "query": 4.9, "bandwidth": 19.0},  # beyond the axis of the points as they are now
+    {"x": 5.0},  # x changed and y did not
+])  # fmt: skip
+def test_copied_python_keeps_the_axes(browser: Browser, moved: dict[str, Any]) -> None:
+    bench = Bench(browser, KernelRegressionExplorer)
+    x = [min(number, moved["x"] - 0.01 * i) for i, number in enumerate(bench.widget.x)]
+    bench.open(**{**moved, "x": x})
+    space: dict[str, Any] = {}
+    exec(bench.copied("Copy as Python").replace("\nKernel", "\nrebuilt = Kernel"), space)
+    rebuilt: KernelRegressionExplorer = space["rebuilt"]
+    assert rebuilt.x == x
+    assert rebuilt._own_bounds == bench.widget._own_bounds
+    for name, value in rebuilt.reference().items():
+        np.testing.assert_allclose(bench.numbers()[name], value.flatten(), rtol=1e-6, atol=1e-9)
+    assert bench.bad == []
+    bench.context.close()
 
 
 def test_points_that_are_all_alike() -> None:

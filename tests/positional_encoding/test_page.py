@@ -13,7 +13,6 @@ from tests.driving import move_slider, settle
 from tests.pages import Watch
 
 PATH = "book/06-positional-encoding.html"
-LABELS = {"position": "position", "width": "width d", "base": "base", "look_back": "look back"}
 RESULTS = ("vector", "matrix", "scores", "curve", "outputs", "changes")
 
 

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page
 
 from attn_utils.widgets import ScoringExplorer
-from tests.driving import move_slider, settle
+from tests.driving import settle
 from tests.pages import Watch
 
 PATH = "book/03-scoring-functions.html"
@@ -31,11 +31,6 @@ def opened(watch: Watch, **controls: Any) -> Page:
     """Open the page in a state, by its link."""
     query = "&".join(f"{name}={quote(json.dumps(value))}" for name, value in controls.items())
     return watch.open(f"{PATH}#scoring-explorer?{query}" if controls else PATH)
-
-
-def to(page: Page, label: str, value: float) -> None:
-    move_slider(lab(page).get_by_label(label, exact=True), value)
-    settle(page)
 
 
 def test_keyboard_alone(watch: Watch) -> None:
@@ -108,59 +103,6 @@ def test_no_goal_is_reached_at_the_start(watch: Watch) -> None:
         opened(watch, dimension=d)
         settle(page)
         assert lab(page).locator(".aw-reached").count() == 0
-
-
-@pytest.mark.parametrize("fragment", [
-    "temperature=0", "dimension=513", "rule=%22euclid%22", "query=[1]", "key_points=[1,2]",
-    "query=[4,0]", "foo=1", "rule=%7B",
-])  # fmt: skip
-def test_a_wrong_link_changes_nothing(watch: Watch, fragment: str) -> None:
-    page = watch.open(f"{PATH}#scoring-explorer?{fragment}")
-    np.testing.assert_allclose(numbers(page)["weights"], ScoringExplorer().weights, atol=1e-5)
-    assert watch.bad == []
-
-
-def test_link_and_copied_python_rebuild_the_state(watch: Watch) -> None:
-    page = watch.open(PATH)
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    lab(page).get_by_label("rule").select_option("cosine")
-    to(page, "dimension d", 9)
-    to(page, "temperature", 0.5)
-    expected = numbers(page)
-    lab(page).get_by_role("button", name="Copy as Python").click()
-    source = page.evaluate("() => navigator.clipboard.readText()")
-    space: dict[str, Any] = {}
-    exec(source.replace("\nScoringExplorer(", "\nwidget = ScoringExplorer("), space)
-    np.testing.assert_allclose(expected["random"], space["widget"].random, atol=1e-5)
-    link = page.evaluate("() => location.href")
-    page.goto("about:blank")
-    page.goto(link)
-    page.wait_for_selector("html[data-live-host=ready]")
-    for name, value in numbers(page).items():
-        np.testing.assert_allclose(value, expected[name], atol=1e-9)
-
-
-def test_reset(watch: Watch) -> None:
-    page = watch.open(PATH)
-    start = numbers(page)
-    lab(page).get_by_label("rule").select_option("additive")
-    to(page, "dimension d", 15)
-    lab(page).get_by_role("button", name="Reset").click()
-    for name, value in numbers(page).items():
-        np.testing.assert_allclose(value, start[name])
-
-
-def test_saved_picture_shows_field_and_keys(watch: Watch) -> None:
-    page = watch.open(PATH)
-    with page.expect_download() as download:
-        lab(page).get_by_role("button", name="Save picture").click()
-    from matplotlib.image import imread
-
-    picture = imread(download.value.path())[..., :3]
-    blue = (picture[..., 2] > 0.55) & (picture[..., 0] < 0.3)
-    orange = (picture[..., 0] > 0.65) & (picture[..., 2] < 0.25)
-    assert blue.sum() > 2000
-    assert orange.sum() > 2000
 
 
 def test_everywhere_without_sideways_scrolling(watch_everywhere: Watch) -> None:

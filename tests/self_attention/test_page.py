@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from playwright.sync_api import Locator, Page
 
 from attn_utils.widgets import SelfAttentionExplorer
@@ -207,16 +206,6 @@ def test_words_are_text_and_link_reopens_them(watch: Watch) -> None:
     assert watch.bad == []
 
 
-@pytest.mark.parametrize("fragment", [
-    "words=3", "w_q=[1]", "mask=%22all%22", "shown=99", "cells=[2]", "inputs=null", "words=%7B",
-    "words=%22%22", "words=%22%20%20%22",
-])  # fmt: skip
-def test_a_wrong_link_changes_nothing(watch: Watch, fragment: str) -> None:
-    page = watch.open(f"{PATH}#self-attention-explorer?{fragment}")
-    same(page, SelfAttentionExplorer())
-    assert watch.bad == []
-
-
 def test_too_many_words_and_none(watch: Watch) -> None:
     page = watch.open(PATH)
     field = studio(page).get_by_label("tokens", exact=True)
@@ -225,18 +214,6 @@ def test_too_many_words_and_none(watch: Watch) -> None:
     field.fill("  ")
     same(page, SelfAttentionExplorer(words="a b c d e f g h"))
     assert watch.bad == []
-
-
-def test_copied_python_rebuilds_the_state(watch: Watch) -> None:
-    page = watch.open(PATH)
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    studio(page).get_by_role("button", name="A sentence").click()
-    studio(page).get_by_label("mask", exact=True).select_option("window")
-    studio(page).get_by_role("button", name="Copy as Python").click()
-    source = page.evaluate("() => navigator.clipboard.readText()")
-    space: dict[str, Any] = {}
-    exec(source.replace("\nSelfAttentionExplorer(", "\nwidget = SelfAttentionExplorer("), space)
-    same(page, space["widget"])
 
 
 def test_reset(watch: Watch) -> None:
@@ -260,15 +237,3 @@ def test_fits_everywhere(watch_everywhere: Watch) -> None:
             assert area["x"] >= 0
             assert area["x"] + area["width"] <= wide + 1
     assert watch_everywhere.bad == []
-
-
-def test_saved_picture_shows_the_matrices(watch: Watch) -> None:
-    page = watch.open(PATH)
-    with page.expect_download() as download:
-        studio(page).get_by_role("button", name="Save picture").click()
-    from matplotlib.image import imread
-
-    picture = imread(download.value.path())
-    assert picture.shape[1] > 1000
-    orange = (picture[..., 0] > 0.85) & (picture[..., 2] < 0.6)
-    assert orange.sum() > 2000, "the cells above zero"

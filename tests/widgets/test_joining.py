@@ -34,13 +34,14 @@ def test_every_widget_is_a_valid_module(browser: Browser) -> None:
 def test_imported_files_come_first_and_once(tmp_path: Path) -> None:
     entry = write(
         tmp_path,
-        base="export const one = 1;\n",
+        base="// Stays behind.\nexport const one = 1; // goes along\n",
         left='import { one } from "./base.js";\n\nexport const two = one + 1;\n',
         widget='import {\n  one,\n} from "./base.js";\nimport { two } from "./left.js";\n\n'
         "export default { render: () => [one, two] };\n",
     )
     assert joined(entry) == (
-        "const one = 1;\n\nconst two = one + 1;\n\nexport default { render: () => [one, two] };\n"
+        "const one = 1; // goes along\n\nconst two = one + 1;\n\n"
+        "export default { render: () => [one, two] };\n"
     )
 
 

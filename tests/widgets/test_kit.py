@@ -65,6 +65,8 @@ def hostile(spec: dict[str, Any]) -> list[Any]:
         values.append(True)
     if spec["kind"] != "text":
         values.append("<img src=x onerror=alert(1)>")
+    if "pattern" in spec:
+        values.append("g" * spec["max"])
     if spec["kind"] == "number" and spec["step"] != "any":
         values += [spec["min"] + spec["step"] / 2, spec["max"] + spec["step"]]
     return values
@@ -113,15 +115,22 @@ def test_a_broken_link_changes_nothing(bench: Bench, rest: str) -> None:
     assert bench.linked() == {}
 
 
-def test_lists_of_another_length_change_nothing(bench: Bench) -> None:
+def test_lists_that_do_not_fit_change_nothing(bench: Bench) -> None:
     lists = {
-        name: getattr(bench.widget, name)
+        name: (getattr(bench.widget, name), spec)
         for name, spec in bench.widget._controls
         if spec["kind"] == "numbers"
     }
-    for change in (lambda x: x[:-1], lambda x: [*x, x[0]], lambda x: [*x[:-1], None]):
-        bench.open(**{name: change(value) for name, value in lists.items()})
+    for last in ([], [0, 0], [None], ["0"], [1e9]):
+        bench.open(**{name: [*value[:-1], *last] for name, (value, _) in lists.items()})
         assert bench.linked() == {}
+    half = {
+        name: [*value[:-1], spec["min"] + spec["step"] / 2]
+        for name, (value, spec) in lists.items()
+        if spec["step"] != "any"
+    }
+    bench.open(**half)
+    assert bench.linked() == {}
 
 
 def test_copied_python_rebuilds_the_state(bench: Bench) -> None:

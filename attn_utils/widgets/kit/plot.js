@@ -4,7 +4,7 @@ import { clamp, freshId, holdTouch, setAll, svg } from "./dom.js";
 const PLANE_PAD = { left: 46, right: 10, top: 10, bottom: 38 };
 
 // `x` and `y` are ranges; `xlog` makes x logarithmic, `xformat` and `yformat` write its ticks.
-export const plane = (w, options) => {
+export const plane = (options) => {
   const scales = planeScales(options);
   const { xOf, yOf, px, py } = scales;
   const axes = svg("g", { class: "aw-axes", "aria-hidden": "true" });
