@@ -17,15 +17,8 @@ __all__ = ["TransformerDecoder", "TransformerEncoder"]
 class TransformerEncoder(nn.Module):
     """A stack of encoder blocks; after pre-norm blocks one last norm.
 
-    Positions are not its business: add them to the input.
-
-    Args:
-        embed_dim: D.
-        num_heads: H, a divisor of D.
-        depth: number of blocks.
-        hidden: inner width of the feed-forward networks; by default 4 D.
-        norm_first: pre-norm or post-norm.
-        dropout: as in :class:`EncoderBlock`.
+    Positions are not its business: add them to the input. ``depth`` is the number of blocks; all
+    other arguments are those of :class:`EncoderBlock`.
     """
 
     def __init__(
@@ -81,13 +74,7 @@ class TransformerEncoder(nn.Module):
 class TransformerDecoder(nn.Module):
     """A stack of decoder blocks that read a memory; after pre-norm blocks one last norm.
 
-    Args:
-        embed_dim: D, width of the tokens and of the memory.
-        num_heads: H, a divisor of D.
-        depth: number of blocks.
-        hidden: inner width of the feed-forward networks; by default 4 D.
-        norm_first: pre-norm or post-norm.
-        dropout: as in :class:`EncoderBlock`.
+    ``depth`` is the number of blocks; all other arguments are those of :class:`DecoderBlock`.
     """
 
     def __init__(
