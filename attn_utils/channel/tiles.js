@@ -2,8 +2,8 @@ import { clamp, element, fixed, holdTouch, setAll } from "../widgets/kit/dom.js"
 import { PIXELS, SIDE } from "./compute.js";
 import { brushFigure, choose, refresh, rewrite, story } from "./lab.js";
 
-// The channels as small pictures: one row of them is painted on, one shows what the gates let
-// through.
+// The channels as small pictures: one row of them is painted on, the other shows what the gates
+// let through.
 
 // A small grey picture on a canvas, 0 black and 1 white.
 const picture = (properties = {}) => {

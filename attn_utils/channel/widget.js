@@ -10,8 +10,8 @@ import { paintTile, resultTile } from "./tiles.js";
 // is let through.
 const HINT =
   "Paint on a channel, or turn its volume up: either marks it. From top to bottom: the image x, " +
-  "the mean of each channel, the weights (orange above zero, blue below), the gates s, " +
-  "and s · x. What leads to the gate of the marked channel stands out.";
+  "the mean of each channel, the weights (orange above zero, blue below), the gates s, and " +
+  "s · x. What leads to the gate of the marked channel stands out.";
 
 // ---- the buttons work on the marked channel
 

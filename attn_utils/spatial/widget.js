@@ -3,7 +3,7 @@ import { select, toggle } from "../widgets/kit/controls.js";
 import { element, fixed, setAll, svg } from "../widgets/kit/dom.js";
 import { onceShown, openWidget } from "../widgets/kit/frame.js";
 import { heatmap } from "../widgets/kit/heatmap.js";
-import { pythonLiteral } from "../widgets/kit/share.js";
+import { pythonForCell } from "../widgets/kit/share.js";
 import { BOX, compute, SIDE, sceneOf } from "./compute.js";
 import { scenePanel } from "./scene.js";
 
@@ -126,16 +126,9 @@ const goalsOf = (view, start) => {
   ];
 };
 
-// A net or objects of one's own do not fit into a line: what is copied moves the controls only.
-const pythonForOwnNet = (w) => () =>
-  [
-    "# explorer is the SpatialMaskExplorer whose net and objects this shows; they are not in here",
-    ...CONTROLS.map((name) => `explorer.${name} = ${pythonLiteral(w.get(name))}`),
-  ].join("\n");
-
 const render = ({ model, el, signal }) => {
   const w = openWidget({ model, el, signal });
-  if (model.get("_own_net")) w.python = pythonForOwnNet(w);
+  if (model.get("_own_net")) w.python = pythonForCell("explorer");
   const view = { w, net: netIn(w) };
   refresh(view);
   const start = { left: w.get("left"), top: w.get("top") };

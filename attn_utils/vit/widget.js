@@ -2,7 +2,7 @@ import { floatsOf } from "../widgets/kit/buffers.js";
 import { select, slider } from "../widgets/kit/controls.js";
 import { element, fixed } from "../widgets/kit/dom.js";
 import { onceShown, openWidget } from "../widgets/kit/frame.js";
-import { pythonLiteral } from "../widgets/kit/share.js";
+import { pythonForCell } from "../widgets/kit/share.js";
 import { colourRamp, onThemeChange } from "../widgets/kit/theme.js";
 import { attentionOf, pixelsOf, readingOf, tokenOf } from "./compute.js";
 import { factsPanel } from "./facts.js";
@@ -64,13 +64,6 @@ const nameOfMap = (view) => {
     return `rollout through ${layer === 1 ? "layer 1" : `layers 1 to ${layer}`}`;
   return `layer ${layer}, ${what === "one head" ? nameOfHead(view, head) : what}`;
 };
-
-// Weights of a model do not fit into a line: what is copied moves the controls only.
-const pythonForOwnData = (w, names) => () =>
-  [
-    "# explorer is the PatchExplorer whose images and weights this shows; they are not in here",
-    ...names.map((name) => `explorer.${name} = ${pythonLiteral(w.get(name))}`),
-  ].join("\n");
 
 // ---- controls and panels
 
@@ -214,10 +207,7 @@ const render = ({ model, el, signal }) => {
   const view = openView(w);
   if (model.get("_own_data")) {
     const hidden = view.isTrained ? ["patch", "sharpness"] : ["asking"];
-    w.python = pythonForOwnData(
-      w,
-      CONTROLS.filter((name) => !hidden.includes(name)),
-    );
+    w.python = pythonForCell("explorer", hidden);
   }
   buildControls(view);
   const grids = gridPanels(view);

@@ -15,7 +15,7 @@ import torch
 from playwright.sync_api import Browser, Locator, Page
 
 from attn_utils import VisionTransformer
-from attn_utils.explain.widget import unpack
+from attn_utils.explain.widget import bitmap_of, pack, unpack
 from attn_utils.widgets import DigitReader
 from tests.driving import settle
 from tests.pages import SITE, Watch, new_context
@@ -330,6 +330,19 @@ def trace(page: Page, bitmap: Any) -> None:
         for run in np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1):
             if len(run):
                 stroke(page, [(row, float(run[0]) + 2), (row, max(run[0] + 2.0, run[-1] - 2.0))])
+
+
+def test_links_reopen_and_refuse_nonsense(watch: Watch) -> None:
+    bitmap = bitmap_of(np.arange(64).reshape(8, 8) % 17)
+    state = f'drawing="{pack(bitmap)}"&fit=true&layer=2&head=3'
+    page = watch.open(f"{PATH}#digit-reader?{state}")
+    same(page, expected(drawing=bitmap, fit=True))
+    pressed = reader(page).locator('.aw-map[aria-pressed="true"]')
+    assert (pressed.get_attribute("aria-label") or "").startswith("layer 2, head 3")
+    page.goto("about:blank")
+    page = watch.open(f'{PATH}#digit-reader?drawing="zz%3Cb>"&layer=77&query=-1&fit=2')
+    same(page, expected())
+    assert watch.bad == []
 
 
 def test_copied_python_rebuilds_the_state(browser: Browser, site: str) -> None:

@@ -134,7 +134,7 @@ def test_python_that_is_copied_moves_the_explorer_of_a_net_of_ones_own(browser):
     bench = Bench(browser, made)
     bench.open(kernel="3", channel=True, left=[3, 0], top=[20, 1])
     text = bench.copied("Copy as Python")
-    assert text.splitlines()[0].endswith("they are not in here")
+    assert text.splitlines()[0].endswith("which are not in here")
     space = {"explorer": made()}
     exec(text, space)
     for name, want in space["explorer"].reference().items():

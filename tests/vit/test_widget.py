@@ -213,7 +213,7 @@ def test_python_that_is_copied_moves_the_explorer_of_ones_own_images(
     bench = Bench(browser, made)
     bench.open(**state)
     text = bench.copied("Copy as Python")
-    assert text.splitlines()[0].endswith("they are not in here")
+    assert text.splitlines()[0].endswith("which are not in here")
     space = {"explorer": made()}
     exec(text, space)
     for name, want in space["explorer"].reference().items():

@@ -153,7 +153,10 @@ const linkOfFrame = (frame) => linkTo(frame.name, changedFrom(frame, frame.start
 const frameTools = (frame, w) => {
   const copyPython = () => {
     const state = changedFrom(frame, Object.fromEntries(frame.model.get("_defaults")));
-    const text = w.python(frame.model.get("_class"), state);
+    const all = Object.fromEntries(
+      [...frame.specs.keys()].map((key) => [key, frame.model.get(key)]),
+    );
+    const text = w.python(frame.model.get("_class"), state, all);
     return offerText(frame, text, "Python copied: paste it into a notebook cell.");
   };
   const copyLink = () =>

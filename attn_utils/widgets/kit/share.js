@@ -62,14 +62,17 @@ export const pythonFor = (className, state) => {
   return `from attn_utils.widgets import ${className}\n\n${className}(${call})`;
 };
 
-// For a widget whose data do not fit into a line: sets the controls of the one in the cell.
-export const pythonForCell = (variable) => (className, state) =>
-  [
-    `# ${variable} is the ${className} of this cell`,
-    ...Object.entries(state).map(
-      ([name, value]) => `${variable}.${name} = ${pythonLiteral(value)}`,
-    ),
-  ].join("\n");
+// For a widget whose data do not fit into a line: sets the controls of the one in the cell, all of
+// them, since the cell may have set any. Those that these data leave without effect are `hidden`.
+export const pythonForCell =
+  (variable, hidden = []) =>
+  (className, _changed, all) =>
+    [
+      `# ${variable} is the ${className} of this cell: it has data of its own, which are not in here`,
+      ...Object.entries(all)
+        .filter(([name]) => !hidden.includes(name))
+        .map(([name, value]) => `${variable}.${name} = ${pythonLiteral(value)}`),
+    ].join("\n");
 
 export const copyText = async (text) => {
   try {
