@@ -68,7 +68,8 @@ export const pythonForCell =
   (variable, hidden = []) =>
   (className, _changed, all) =>
     [
-      `# ${variable} is the ${className} of this cell: it has data of its own, which are not in here`,
+      `# ${variable} is the ${className} of this cell: ` +
+        "it has data of its own, which are not in here",
       ...Object.entries(all)
         .filter(([name]) => !hidden.includes(name))
         .map(([name, value]) => `${variable}.${name} = ${pythonLiteral(value)}`),
