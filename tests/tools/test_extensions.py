@@ -31,7 +31,8 @@ def stored(widget_class: str) -> str:
         "title": "</script><b>", "gain": 1.5,
     }  # fmt: skip
     layout = {"model_name": "LayoutModel", "state": {"width": None}}
-    buffers = [{"path": ["weights"], "data": "AAAA", "encoding": "base64"}]
+    names = ("weights", "_floats")  # a result and an input
+    buffers = [{"path": [name], "data": "AAAA", "encoding": "base64"} for name in names]
     return json.dumps({"state": {"a": {"state": state, "buffers": buffers}, "b": layout}})
 
 
@@ -45,7 +46,7 @@ def test_the_page_gets_the_front_end_of_today() -> None:
     assert set(models["a"]["state"]) == {"_esm", "_css", "title", "gain"}
     assert models["a"]["state"]["_esm"].replace(":", "-") in fronts
     assert "</script" not in text
-    assert models["a"]["buffers"][0]["path"] == ["weights"]
+    assert [buffer["path"] for buffer in models["a"]["buffers"]] == [["_floats"]]
 
 
 def test_a_widget_that_is_gone_stops_the_build() -> None:

@@ -41,8 +41,9 @@ def front_end_now(qualified_class: str, attribute: str) -> str:
 def slim_state(text: str, shown: set[str]) -> tuple[str, dict[str, str]]:
     """Keep the own state of the widgets that the page shows.
 
-    Cells make more of them, to assert something; their tensors would travel for nothing. Returns
-    the state, and the front-end texts that it refers to by id.
+    Cells make more of them, to assert something; their tensors would travel for nothing. So would
+    the results, which the front end computes before it draws: buffers whose name does not begin
+    with an underscore. Returns the state, and the front-end texts that it refers to by id.
     """
     page = json.loads(text)
     texts: dict[str, str] = {}
@@ -63,7 +64,8 @@ def slim_state(text: str, shown: set[str]) -> tuple[str, dict[str, str]]:
             digest = hashlib.sha256(source.encode()).hexdigest()[:12]
             texts[f"live-{digest}"] = source
             kept[attribute] = f"live:{digest}"
-        models[model_id] = {"state": kept, "buffers": model.get("buffers", [])}
+        inputs = [b for b in model.get("buffers", []) if b["path"][0].startswith("_")]
+        models[model_id] = {"state": kept, "buffers": inputs}
     return json.dumps({"state": models}, separators=(",", ":")).replace("</", "<\\/"), texts
 
 
