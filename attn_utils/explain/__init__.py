@@ -4,7 +4,6 @@ Shapes: B batch, H heads, T queries, S keys.
 """
 
 from attn_utils.core.recording import record_attention
-
-from .explain import attention_rollout
+from attn_utils.core.rollout import attention_rollout
 
 __all__ = ["attention_rollout", "record_attention"]

@@ -15,6 +15,7 @@ import traitlets
 from torch import Tensor
 
 from attn_utils.core.recording import record_attention
+from attn_utils.core.rollout import attention_rollout
 from attn_utils.vit import VisionTransformer
 from attn_utils.widgets.base import (
     Buffer,
@@ -25,8 +26,6 @@ from attn_utils.widgets.base import (
     Switch,
     front_end,
 )
-
-from .explain import attention_rollout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,6 +11,7 @@ import traitlets
 from torch import Tensor
 
 from attn_utils.core.recording import record_attention
+from attn_utils.core.rollout import attention_rollout
 from attn_utils.widgets.base import Buffer, Choice, ControlError, LiveWidget, Number, front_end
 
 from .hand_made import hand_made_attention, hand_made_tokens, model_images, photographs
@@ -199,8 +200,6 @@ class PatchExplorer(LiveWidget):
 
     def reference(self) -> dict[str, Tensor]:
         """Compute the weights shown and the counts."""
-        from attn_utils.explain import attention_rollout
-
         weights = self.attention()
         query, layer = self.query(), int(self.layer) - 1
         if self.view == "one head":

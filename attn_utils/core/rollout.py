@@ -1,4 +1,4 @@
-"""Reading attention: record what a model looks at, and follow it through all layers.
+"""Attention rollout: follow the weights of a model through all its layers.
 
 Shapes: B batch, H heads, T queries, S keys.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from attn_utils.core.arguments import check_probability
+from .arguments import check_probability
 
 __all__ = ["attention_rollout"]
 
