@@ -35,6 +35,9 @@ def close(
         size = max(scale, want.abs().max().item() if want.numel() else 0.0)
         within = UNITS[got.dtype] * torch.finfo(got.dtype).eps * size
     torch.testing.assert_close(
-        got.detach().to(want.dtype), want.detach(), rtol=0, atol=within,
+        got.detach().to(want.dtype),
+        want.detach(),
+        rtol=0,
+        atol=within,
         msg=lambda text: f"{what}: {text}",
-    )  # fmt: skip
+    )

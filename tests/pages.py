@@ -12,10 +12,14 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["book/index.html", *sorted(
-    str(p.relative_to(ROOT).with_suffix(".html")) for p in (ROOT / "book").glob("*")
-    if p.suffix in (".ipynb", ".md") and p.stem != "index"
-)]  # fmt: skip
+PAGES = [
+    "book/index.html",
+    *sorted(
+        str(p.relative_to(ROOT).with_suffix(".html"))
+        for p in (ROOT / "book").glob("*")
+        if p.suffix in (".ipynb", ".md") and p.stem != "index"
+    ),
+]
 CHAPTERS = [page for page in PAGES if Path(page).name[:2].isdigit()]
 ALIVE = ["book/index.html", *CHAPTERS]  # pages with widgets
 SITE = ROOT / "_build" / "html"

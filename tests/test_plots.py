@@ -143,9 +143,12 @@ def test_titles_per_matrix():
 
 def test_tick_labels():
     figure = show_heatmaps(
-        torch.zeros(1, 2, 2, 3), "Keys", "Queries", xticklabels=["x", "y", "z"],
+        torch.zeros(1, 2, 2, 3),
+        "Keys",
+        "Queries",
+        xticklabels=["x", "y", "z"],
         yticklabels=("p", "q"),
-    )  # fmt: skip
+    )
     figure.canvas.draw()
     for panel in panels(figure):
         assert [label.get_text() for label in panel.get_xticklabels()] == ["x", "y", "z"]
@@ -159,16 +162,23 @@ def test_tick_labels():
 )
 def test_text_is_shown_as_it_is(text, tmp_path):
     figure = show_heatmaps(
-        torch.zeros(1, 1, 2, 2), text, text, titles=[text], xticklabels=[text, "y"],
+        torch.zeros(1, 1, 2, 2),
+        text,
+        text,
+        titles=[text],
+        xticklabels=[text, "y"],
         yticklabels=[text, "q"],
-    )  # fmt: skip
+    )
     figure.savefig(tmp_path / "figure.png")  # matplotlib parses text only when it draws
     figure.savefig(tmp_path / "figure.svg")
     (panel,) = panels(figure)
     shown = [
-        panel.xaxis.label, panel.yaxis.label, panel.title,
-        panel.get_xticklabels()[0], panel.get_yticklabels()[0],
-    ]  # fmt: skip
+        panel.xaxis.label,
+        panel.yaxis.label,
+        panel.title,
+        panel.get_xticklabels()[0],
+        panel.get_yticklabels()[0],
+    ]
     assert [label.get_text() for label in shown] == [text] * 5
     assert not any(label.get_parse_math() for label in shown)
     assert "<script>" not in (tmp_path / "figure.svg").read_text()

@@ -54,8 +54,12 @@ def test_page_stays_light(watch: Watch, path: str) -> None:
     session.on(
         "Network.responseReceived", lambda e: urls.update({e["requestId"]: e["response"]["url"]})
     )
-    session.on("Network.loadingFinished", lambda e: sizes.append(
-        0 if "/_images/" in urls.get(e["requestId"], "") else e["encodedDataLength"]))  # fmt: skip
+    session.on(
+        "Network.loadingFinished",
+        lambda e: sizes.append(
+            0 if "/_images/" in urls.get(e["requestId"], "") else e["encodedDataLength"]
+        ),
+    )
     watch.open(path).wait_for_load_state("networkidle")
     requests = [url for url in urls.values() if "/_images/" not in url and url.startswith("http")]
     assert sum(sizes) <= 0.75e6

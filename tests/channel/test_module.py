@@ -30,9 +30,12 @@ def blocks(channels, dtype=torch.float64):
     """One of each kind, with weights large enough to move the gates."""
     torch.manual_seed(0)
     made = [
-        SEBlock(channels, 4), SEBlock(channels, 1), SEBlock(channels, 1000),
-        ECABlock(channels), ECABlock(channels, kernel_size=5),
-    ]  # fmt: skip
+        SEBlock(channels, 4),
+        SEBlock(channels, 1),
+        SEBlock(channels, 1000),
+        ECABlock(channels),
+        ECABlock(channels, kernel_size=5),
+    ]
     with torch.no_grad():
         for block in made:
             for parameter in block.parameters():
@@ -192,9 +195,11 @@ def test_few_channels_keep_a_hidden_unit():
 @settings(max_examples=40, deadline=None)
 @given(
     shape=st.tuples(*(st.integers(1, n) for n in (3, 20, 5, 5))),
-    reduction=st.integers(1, 40), half=st.integers(0, 6), scale=st.sampled_from([0.0, 1.0, 1e4]),
+    reduction=st.integers(1, 40),
+    half=st.integers(0, 6),
+    scale=st.sampled_from([0.0, 1.0, 1e4]),
     seed=st.integers(0, 99),
-)  # fmt: skip
+)
 def test_properties(shape, reduction, half, scale, seed):
     x = scale * draw(*shape, seed=seed)
     for block in (SEBlock(shape[1], reduction), ECABlock(shape[1], kernel_size=2 * half + 1)):
@@ -296,16 +301,19 @@ def test_bad_images(x, message):
 
 # --- the contracts ------------------------------------------------------------------------------
 
-test_gate = under(GATE, [
-    Gate("SE", lambda C: SEBlock(C, 4), (1,)),
-    Gate("SE, one hidden unit", lambda C: SEBlock(C, 1000), (1,)),
-    Gate("ECA", ECABlock, (1,)),
-    Gate("ECA, wide", lambda C: ECABlock(C, kernel_size=5), (1,)),
-])  # fmt: skip
+test_gate = under(
+    GATE,
+    [
+        Gate("SE", lambda C: SEBlock(C, 4), (1,)),
+        Gate("SE, one hidden unit", lambda C: SEBlock(C, 1000), (1,)),
+        Gate("ECA", ECABlock, (1,)),
+        Gate("ECA, wide", lambda C: ECABlock(C, kernel_size=5), (1,)),
+    ],
+)
 
 MODULES = [
     Module(SEBlock, (8, 4), lambda B, n: torch.randn(B, 8, n, n - 1), faults=NUMPY),
     Module(ECABlock, (8,), lambda B, n: torch.randn(B, 8, n, n - 1), faults=NUMPY),
-]  # fmt: skip
+]
 
 test_life = under(MODULE, MODULES)

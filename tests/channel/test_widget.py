@@ -46,10 +46,16 @@ def test_results_by_hand():
     np.testing.assert_allclose(lab.gates, 1 / (1 + np.exp(-second @ hidden)), atol=1e-5)
 
 
-@pytest.mark.parametrize(("controls", "kind", "hidden"), [
-    ({}, SEBlock, 8), ({"reduction": "4"}, SEBlock, 2), ({"reduction": "8"}, SEBlock, 1),
-    ({"block": "ECA", "kernel": "7"}, ECABlock, 0), ({"block": "none"}, type(None), 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("controls", "kind", "hidden"),
+    [
+        ({}, SEBlock, 8),
+        ({"reduction": "4"}, SEBlock, 2),
+        ({"reduction": "8"}, SEBlock, 1),
+        ({"block": "ECA", "kernel": "7"}, ECABlock, 0),
+        ({"block": "none"}, type(None), 0),
+    ],
+)
 def test_blocks(controls, kind, hidden):
     lab = GateExplorer(**controls)
     assert isinstance(lab.module(), kind)
@@ -88,20 +94,23 @@ def test_results_follow_the_controls():
     assert lab.gates.argmax() == 4
 
 
-@pytest.mark.parametrize(("controls", "message"), [
-    ({"block": "CBAM"}, "block: expected one of SE, ECA, none"),
-    ({"reduction": "16"}, "reduction: expected one of 1, 2, 4, 8"),
-    ({"kernel": "4"}, "kernel: expected one of 1, 3, 5, 7"),
-    ({"where": 9}, "where: expected a number from 1 to 8"),
-    ({"where": 2.5}, "where: expected an integer, got 2.5"),
-    ({"brush": math.nan}, "brush: expected a number"),
-    ({"volumes": [1, 1]}, "volumes: expected 8 numbers, got 2"),
-    ({"volumes": [3] * 8}, "volumes: expected finite numbers from 0 to 2"),
-    ({"pixels": "0f"}, "pixels: expected 512 figures from 0 to f, got 2 characters"),
-    ({"pixels": "g" * 512}, "pixels: expected 512 figures"),
-    ({"pixels": 7}, "pixels: expected 512 figures from 0 to f, got 7"),
-    ({"digit": 3}, "digit: no such control"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("controls", "message"),
+    [
+        ({"block": "CBAM"}, "block: expected one of SE, ECA, none"),
+        ({"reduction": "16"}, "reduction: expected one of 1, 2, 4, 8"),
+        ({"kernel": "4"}, "kernel: expected one of 1, 3, 5, 7"),
+        ({"where": 9}, "where: expected a number from 1 to 8"),
+        ({"where": 2.5}, "where: expected an integer, got 2.5"),
+        ({"brush": math.nan}, "brush: expected a number"),
+        ({"volumes": [1, 1]}, "volumes: expected 8 numbers, got 2"),
+        ({"volumes": [3] * 8}, "volumes: expected finite numbers from 0 to 2"),
+        ({"pixels": "0f"}, "pixels: expected 512 figures from 0 to f, got 2 characters"),
+        ({"pixels": "g" * 512}, "pixels: expected 512 figures"),
+        ({"pixels": 7}, "pixels: expected 512 figures from 0 to f, got 7"),
+        ({"digit": 3}, "digit: no such control"),
+    ],
+)
 def test_bad_input(controls, message):
     with pytest.raises(ValueError, match=message):
         GateExplorer(**controls)

@@ -387,8 +387,22 @@ def compiles_and_exports(attention: Attention) -> None:
 
 
 ATTENTION: list[Callable[[Attention], None]] = [
-    shapes_and_sums, masks_hide, masks_are_read_by_rank, allowing_all_is_no_mask,
-    masking_is_removing, polarity, bad_masks, equivariant, items_are_independent, causal,
-    not_a_number_stays, gradients, dead_rows_have_finite_gradients, layouts_and_inputs,
-    inference_agrees_with_training, small_and_empty, wrong_inputs, compiles_and_exports,
-]  # fmt: skip
+    shapes_and_sums,
+    masks_hide,
+    masks_are_read_by_rank,
+    allowing_all_is_no_mask,
+    masking_is_removing,
+    polarity,
+    bad_masks,
+    equivariant,
+    items_are_independent,
+    causal,
+    not_a_number_stays,
+    gradients,
+    dead_rows_have_finite_gradients,
+    layouts_and_inputs,
+    inference_agrees_with_training,
+    small_and_empty,
+    wrong_inputs,
+    compiles_and_exports,
+]

@@ -185,7 +185,15 @@ def exports_while_training(case: Gate) -> None:
 
 
 GATE: list[Callable[[Gate], None]] = [
-    multiplies_by_its_gate, inference_is_training, items_are_independent,
-    a_black_image_opens_it_half, does_not_see_what_it_averages, saturates_without_nan,
-    half_precision, memory_format_is_kept, layouts, gradients, exports_while_training,
-]  # fmt: skip
+    multiplies_by_its_gate,
+    inference_is_training,
+    items_are_independent,
+    a_black_image_opens_it_half,
+    does_not_see_what_it_averages,
+    saturates_without_nan,
+    half_precision,
+    memory_format_is_kept,
+    layouts,
+    gradients,
+    exports_while_training,
+]

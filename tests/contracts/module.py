@@ -258,9 +258,10 @@ def layers_of(module: nn.Module) -> list[str]:
     return [
         name
         for name, part in module.named_modules()
-        if type(part).__module__.startswith("torch.nn.") and [*part.parameters()]
+        if type(part).__module__.startswith("torch.nn.")
+        and [*part.parameters()]
         and not isinstance(part, nn.ModuleList | nn.Sequential)
-    ]  # fmt: skip
+    ]
 
 
 def replaced_layers_are_felt(case: Module) -> None:
@@ -290,7 +291,19 @@ def hooks_fire(case: Module) -> None:
 
 
 MODULE: list[Callable[[Module], None]] = [
-    copies_and_files, without_memory, given_memory, sizes_from_numpy, keeps_nothing,
-    dtypes_are_kept, autocasts, layouts, empty_batch, gradients_reach_every_weight, compiles,
-    exports_with_free_sizes, vmaps, replaced_layers_are_felt, hooks_fire,
-]  # fmt: skip
+    copies_and_files,
+    without_memory,
+    given_memory,
+    sizes_from_numpy,
+    keeps_nothing,
+    dtypes_are_kept,
+    autocasts,
+    layouts,
+    empty_batch,
+    gradients_reach_every_weight,
+    compiles,
+    exports_with_free_sizes,
+    vmaps,
+    replaced_layers_are_felt,
+    hooks_fire,
+]

@@ -275,9 +275,14 @@ def test_empty_batch():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.integers(1, 3), st.integers(0, 3), st.integers(1, 4), st.integers(1, 6),
-    st.integers(0, 2**31), st.sampled_from([torch.float64, torch.float32, *HALF]), st.booleans(),
-)  # fmt: skip
+    st.integers(1, 3),
+    st.integers(0, 3),
+    st.integers(1, 4),
+    st.integers(1, 6),
+    st.integers(0, 2**31),
+    st.sampled_from([torch.float64, torch.float32, *HALF]),
+    st.booleans(),
+)
 def test_properties(B, H, T, S, seed, dtype, gradient):
     """Live rows sum to 1, masked weights and dead rows are exactly 0, shape and dtype are kept."""
     scores = (4 * draw(B, *([H] if H else []), T, S, seed=seed)).to(dtype).requires_grad_(gradient)

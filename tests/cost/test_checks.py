@@ -28,16 +28,19 @@ def cache(n, layers, heads, d, size):
     return kv_cache_bytes(n, depth=layers, kv_heads=heads, head_dim=d, itemsize=size)
 
 
-@pytest.mark.parametrize(("name", "answer"), [
-    ("parts", PARTS),
-    ("parts", {name: float(count) for name, count in PARTS.items()}),
-    ("merge", merge),
-    ("merge", lambda a, b: list(merge(b, a))),
-    ("longest", longest),
-    ("longest", lambda b, h, i: int((b / (2 * h * i)) ** 0.5)),
-    ("cache", cache),
-    ("cache", lambda n, layers, h, d, i: torch.tensor(2 * n * layers * h * d * i)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("parts", PARTS),
+        ("parts", {name: float(count) for name, count in PARTS.items()}),
+        ("merge", merge),
+        ("merge", lambda a, b: list(merge(b, a))),
+        ("longest", longest),
+        ("longest", lambda b, h, i: int((b / (2 * h * i)) ** 0.5)),
+        ("cache", cache),
+        ("cache", lambda n, layers, h, d, i: torch.tensor(2 * n * layers * h * d * i)),
+    ],
+)
 def test_right_answers_pass(name, answer):
     result = check(f"cost.{name}", answer)
     assert result, result.message
@@ -109,7 +112,7 @@ WRONG = [
     ("cache", lambda *a: cache(*a) * a[0], "not for each pair"),
     ("cache", lambda *a: cache(*a) * 1.5, "queries need not be kept"),
     ("cache", lambda *a: 1, "is not right"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "answer", "message"), WRONG)

@@ -60,15 +60,25 @@ def test_parts_by_hand():
     """n = 3 tokens of width 4 and 2 heads: 3 · 4 · 4 products for each projection."""
     parts = block_flops(3, 4, num_heads=2)
     assert parts == {
-        "projections": 3 * 2 * 48, "scores": 2 * 36, "softmax": 5 * 18, "weighted sum": 2 * 36,
-        "output": 2 * 48, "MLP": 2 * 2 * 192,
-    }  # fmt: skip
+        "projections": 3 * 2 * 48,
+        "scores": 2 * 36,
+        "softmax": 5 * 18,
+        "weighted sum": 2 * 36,
+        "output": 2 * 48,
+        "MLP": 2 * 2 * 192,
+    }
     assert list(parts)[:5] == list(attention_flops(3, 4)) == list(attention_bytes(3, 4))
 
 
-@pytest.mark.parametrize(("B", "T", "S", "D", "H", "kv"), [
-    (1, 5, 5, 8, 1, 1), (2, 7, 3, 12, 3, 3), (3, 4, 9, 16, 4, 2), (2, 6, 6, 16, 8, 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("B", "T", "S", "D", "H", "kv"),
+    [
+        (1, 5, 5, 8, 1, 1),
+        (2, 7, 3, 12, 3, 3),
+        (3, 4, 9, 16, 4, 2),
+        (2, 6, 6, 16, 8, 1),
+    ],
+)
 def test_attention_flops_are_what_pytorch_counts(B, T, S, D, H, kv):
     d = D // H
     W_q, W_k, W_v, W_o = (nn.Linear(D, w, bias=False) for w in (D, kv * d, kv * d, D))
@@ -214,24 +224,31 @@ def test_kv_cache_of_published_sizes():
     assert cache == 40 * 2**30
     assert kv_cache_bytes(2**17, depth=80, kv_heads=64, head_dim=128) == 8 * cache
     k = torch.zeros(3, 4, 10, 16)  # B, heads, n, d of one layer
-    assert kv_cache_bytes(
-        10, depth=5, kv_heads=4, head_dim=16, batch=3, itemsize=4
-    ) == 5 * 2 * k.nbytes  # fmt: skip
+    assert (
+        kv_cache_bytes(10, depth=5, kv_heads=4, head_dim=16, batch=3, itemsize=4)
+        == 5 * 2 * k.nbytes
+    )
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: attention_flops(0, 8), "num_queries: expected an integer of at least 1, got 0"),
-    (lambda: attention_flops(4, 8.0), "embed_dim"),
-    (lambda: attention_flops(4, 8, num_heads=3), "embed_dim: expected a multiple of num_heads = 3"),
-    (lambda: attention_flops(4, 8, num_heads=4, kv_heads=3), "kv_heads: expected a divisor"),
-    (lambda: attention_flops(4, 8, num_heads=4, kv_heads=8), "kv_heads: expected a divisor"),
-    (lambda: attention_flops(4, 8, num_keys=0), "num_keys"),
-    (lambda: attention_bytes(4, 8, itemsize=0), "itemsize"),
-    (lambda: attention_peak_bytes(4, 8, batch=-1), "batch"),
-    (lambda: block_flops(4, 8, mlp_ratio=0), "mlp_ratio"),
-    (lambda: mlp_flops(True, 8), "num_tokens"),
-    (lambda: kv_cache_bytes(4, depth=0, kv_heads=1, head_dim=1), "depth"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: attention_flops(0, 8), "num_queries: expected an integer of at least 1, got 0"),
+        (lambda: attention_flops(4, 8.0), "embed_dim"),
+        (
+            lambda: attention_flops(4, 8, num_heads=3),
+            "embed_dim: expected a multiple of num_heads = 3",
+        ),
+        (lambda: attention_flops(4, 8, num_heads=4, kv_heads=3), "kv_heads: expected a divisor"),
+        (lambda: attention_flops(4, 8, num_heads=4, kv_heads=8), "kv_heads: expected a divisor"),
+        (lambda: attention_flops(4, 8, num_keys=0), "num_keys"),
+        (lambda: attention_bytes(4, 8, itemsize=0), "itemsize"),
+        (lambda: attention_peak_bytes(4, 8, batch=-1), "batch"),
+        (lambda: block_flops(4, 8, mlp_ratio=0), "mlp_ratio"),
+        (lambda: mlp_flops(True, 8), "num_tokens"),
+        (lambda: kv_cache_bytes(4, depth=0, kv_heads=1, head_dim=1), "depth"),
+    ],
+)
 def test_bad_sizes(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -279,10 +296,17 @@ test_contract = under(ATTENTION, KINDS)
 
 @settings(max_examples=80, deadline=None)
 @given(
-    st.integers(0, 3), st.integers(1, 3), st.integers(1, 13), st.integers(1, 20), st.integers(1, 9),
-    st.integers(1, 24), st.integers(0, 2**31 - 1), st.sampled_from(DTYPES), st.booleans(),
+    st.integers(0, 3),
+    st.integers(1, 3),
+    st.integers(1, 13),
+    st.integers(1, 20),
+    st.integers(1, 9),
+    st.integers(1, 24),
+    st.integers(0, 2**31 - 1),
+    st.sampled_from(DTYPES),
     st.booleans(),
-)  # fmt: skip
+    st.booleans(),
+)
 def test_any_block_size(B, H, T, S, d, block_size, seed, dtype, is_causal, masked):
     q, k, v = qkv_of(B, H, T=T, S=S, d=d, dv=5, dtype=dtype, seed=seed % 1000)
     mask = None
@@ -374,15 +398,26 @@ def test_function_transforms():
 
 
 @pytest.mark.parametrize("attend", [blockwise_attention, linear_attention])
-@pytest.mark.parametrize(("place", "bad", "message"), [
-    (0, torch.zeros(2, 3, 8, dtype=torch.long), "q: expected floating-point numbers"),
-    (0, torch.zeros(2, 3, 7, dtype=torch.float64), r"k: expected a width of 7, got shape \(2, 5"),
-    (1, torch.zeros(2, 0, 8, dtype=torch.float64), "k: expected at least one"),
-    (2, torch.zeros(2, 4, 8, dtype=torch.float64), r"v: expected one for each of k \(2, 5, 8\)"),
-    (2, torch.zeros(3, 5, 8, dtype=torch.float64), "v: expected the leading axes of q"),
-    (1, torch.zeros(2, 5, 8), "k: expected torch.float64"),
-    (1, "keys", "k: expected a tensor, got str"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("place", "bad", "message"),
+    [
+        (0, torch.zeros(2, 3, 8, dtype=torch.long), "q: expected floating-point numbers"),
+        (
+            0,
+            torch.zeros(2, 3, 7, dtype=torch.float64),
+            r"k: expected a width of 7, got shape \(2, 5",
+        ),
+        (1, torch.zeros(2, 0, 8, dtype=torch.float64), "k: expected at least one"),
+        (
+            2,
+            torch.zeros(2, 4, 8, dtype=torch.float64),
+            r"v: expected one for each of k \(2, 5, 8\)",
+        ),
+        (2, torch.zeros(3, 5, 8, dtype=torch.float64), "v: expected the leading axes of q"),
+        (1, torch.zeros(2, 5, 8), "k: expected torch.float64"),
+        (1, "keys", "k: expected a tensor, got str"),
+    ],
+)
 def test_bad_input(attend, place, bad, message):
     qkv = qkv_of(2)
     qkv[place] = bad
@@ -413,9 +448,15 @@ def linear_by_definition(q, k, v, is_causal=False):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.integers(0, 3), st.integers(0, 150), st.integers(1, 150), st.integers(1, 9),
-    st.integers(1, 4), st.integers(0, 1000), st.sampled_from(DTYPES), st.booleans(),
-)  # fmt: skip
+    st.integers(0, 3),
+    st.integers(0, 150),
+    st.integers(1, 150),
+    st.integers(1, 9),
+    st.integers(1, 4),
+    st.integers(0, 1000),
+    st.sampled_from(DTYPES),
+    st.booleans(),
+)
 def test_linear_attention_by_definition(B, T, S, d, dv, seed, dtype, is_causal):
     q, k, v = qkv_of(B, 2, T=T, S=S, d=d, dv=dv, dtype=dtype, seed=seed)
     got = linear_attention(q, k, v, is_causal=is_causal)

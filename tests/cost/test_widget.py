@@ -19,8 +19,14 @@ def test_operations_and_bytes_by_hand():
     want = [2 * 6e7, 2 * 2e8, 2 * 5e7, 2 * 2e8, 2 * 2e7, 2 * 1.6e8]
     np.testing.assert_allclose(calculator.flops, np.array(want) / 1e9, rtol=1e-6)
     tokens, matrix, weights = 2 * 1000 * 100, 2 * 10 * 1000**2, 100**2
-    numbers = [6 * tokens + 3 * weights, 2 * tokens + matrix, 2 * matrix, 2 * tokens + matrix,
-               2 * tokens + weights, 10 * tokens + 8 * weights]  # fmt: skip
+    numbers = [
+        6 * tokens + 3 * weights,
+        2 * tokens + matrix,
+        2 * matrix,
+        2 * tokens + matrix,
+        2 * tokens + weights,
+        10 * tokens + 8 * weights,
+    ]
     np.testing.assert_allclose(calculator.moved, np.array(numbers) * 4 / 2**20, rtol=1e-6)
     calculator.precision = "bfloat16"
     np.testing.assert_allclose(calculator.moved, np.array(numbers) * 2 / 2**20, rtol=1e-6)
@@ -37,10 +43,16 @@ def test_causal_halves_the_pairs_only():
     np.testing.assert_allclose(half.peak, full.peak)  # explicit scores are stored all the same
 
 
-@pytest.mark.parametrize("controls", [
-    {}, {"width": 64, "num_heads": 4}, {"width": 16384, "num_heads": 128, "is_causal": True},
-    {"batch": 64, "precision": "float16", "memory": 80}, {"width": 4096, "num_heads": 1},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "controls",
+    [
+        {},
+        {"width": 64, "num_heads": 4},
+        {"width": 16384, "num_heads": 128, "is_causal": True},
+        {"batch": 64, "precision": "float16", "memory": 80},
+        {"width": 4096, "num_heads": 1},
+    ],
+)
 def test_crossings_are_where_it_turns(controls):
     calculator = CostCalculator(**controls)
     reference = calculator.reference()["crossings"].tolist()
@@ -97,19 +109,22 @@ def test_results_follow_the_controls():
     assert calculator.peak[1] / before[1] == pytest.approx(2)
 
 
-@pytest.mark.parametrize(("controls", "message"), [
-    ({"n": 15}, "n: expected a number from 16 to 1048576, got 15"),
-    ({"n": 100.5}, "n: expected an integer, got 100.5"),
-    ({"n": math.nan}, "n: expected"),
-    ({"width": 8}, "width: expected a number from 16"),
-    ({"num_heads": 2.5}, "num_heads: expected an integer"),
-    ({"batch": 0}, "batch: expected"),
-    ({"memory": 0}, "memory: expected a number from 1 to 1024"),
-    ({"precision": "int8"}, "precision: expected one of float32"),
-    ({"kernel": "flash"}, "kernel: expected one of explicit, fused"),
-    ({"is_causal": 1}, "is_causal: expected True or False"),
-    ({"depth": 12}, "depth: no such control"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("controls", "message"),
+    [
+        ({"n": 15}, "n: expected a number from 16 to 1048576, got 15"),
+        ({"n": 100.5}, "n: expected an integer, got 100.5"),
+        ({"n": math.nan}, "n: expected"),
+        ({"width": 8}, "width: expected a number from 16"),
+        ({"num_heads": 2.5}, "num_heads: expected an integer"),
+        ({"batch": 0}, "batch: expected"),
+        ({"memory": 0}, "memory: expected a number from 1 to 1024"),
+        ({"precision": "int8"}, "precision: expected one of float32"),
+        ({"kernel": "flash"}, "kernel: expected one of explicit, fused"),
+        ({"is_causal": 1}, "is_causal: expected True or False"),
+        ({"depth": 12}, "depth: no such control"),
+    ],
+)
 def test_bad_input(controls, message):
     with pytest.raises(ValueError, match=message):
         CostCalculator(**controls)

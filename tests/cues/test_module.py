@@ -87,8 +87,9 @@ def test_cue_weights_are_differentiable_and_keep_their_inputs():
 def test_dtypes_are_kept(dtype):
     weights = cue_weights(torch.ones(3, dtype=dtype), torch.ones(3, dtype=dtype))
     assert weights.dtype == dtype
-    blend = fuzzy_lookup(torch.ones(2, dtype=dtype), torch.ones(3, 2, dtype=dtype),
-                         torch.ones(3, 1, dtype=dtype))  # fmt: skip
+    blend = fuzzy_lookup(
+        torch.ones(2, dtype=dtype), torch.ones(3, 2, dtype=dtype), torch.ones(3, 1, dtype=dtype)
+    )
     assert blend.dtype == dtype
 
 
@@ -220,9 +221,7 @@ def test_a_grey_cup_does_not_stand_out(method):
     grey = image.mean(-1, keepdim=True).expand(-1, -1, 3)
     top, left, bottom, right = boxes["cup"]
     coloured, colourless = (saliency_map(i, method=method) for i in (image, grey))
-    lead, without = (
-        s[top:bottom, left:right].mean() / s.mean() for s in (coloured, colourless)
-    )  # fmt: skip
+    lead, without = (s[top:bottom, left:right].mean() / s.mean() for s in (coloured, colourless))
     assert lead > 1.2 * without
 
 

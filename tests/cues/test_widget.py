@@ -14,12 +14,15 @@ def test_what_is_asked_for_and_what_stands_out() -> None:
     assert asked.weights.argmax() == 8
 
 
-@pytest.mark.parametrize(("controls", "message"), [
-    ({"use": "fly"}, "use: expected one of any, read"),
-    ({"salience_gain": 6.1}, "salience_gain: expected a number from 0 to 6, got 6.1"),
-    ({"salience": [0.5, 0.5]}, "salience: expected 12 numbers, got 2"),
-    ({"salience": [2.0] * 12}, "salience: expected finite numbers from 0 to 1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("controls", "message"),
+    [
+        ({"use": "fly"}, "use: expected one of any, read"),
+        ({"salience_gain": 6.1}, "salience_gain: expected a number from 0 to 6, got 6.1"),
+        ({"salience": [0.5, 0.5]}, "salience: expected 12 numbers, got 2"),
+        ({"salience": [2.0] * 12}, "salience: expected finite numbers from 0 to 1"),
+    ],
+)
 def test_bad_input(controls: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         CueExplorer(**controls)

@@ -43,16 +43,19 @@ def greedy(step, start, state, num_steps, *, feed=True, carry=True, pick=torch.a
     return written
 
 
-@pytest.mark.parametrize(("name", "answer"), [
-    ("shift", shift),
-    ("shift", lambda y, s: torch.nn.functional.pad(y, (1, 0), value=s)[:, :-1]),
-    ("exact_match", exact),
-    ("exact_match", lambda w, t: sum(map(torch.equal, w, t)) / len(t)),
-    ("attend", attend),
-    ("attend", packaged),
-    ("greedy", greedy),
-    ("greedy", lambda *a: torch.tensor(greedy(*a))),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("shift", shift),
+        ("shift", lambda y, s: torch.nn.functional.pad(y, (1, 0), value=s)[:, :-1]),
+        ("exact_match", exact),
+        ("exact_match", lambda w, t: sum(map(torch.equal, w, t)) / len(t)),
+        ("attend", attend),
+        ("attend", packaged),
+        ("greedy", greedy),
+        ("greedy", lambda *a: torch.tensor(greedy(*a))),
+    ],
+)
 def test_right_answers_pass(name, answer):
     result = check(f"decoder.{name}", answer)
     assert result, result.message
@@ -87,8 +90,13 @@ WRONG = [
     ("attend", lambda *a: attend(*a, fill=0.0), "e⁰ is 1"),
     ("attend", lambda *a: attend(*a, dim=0), "over the batch"),
     ("attend", lambda *a: attend(*a, tanh=False), "tanh is missing"),
-    ("attend", lambda s, o, n, *w: attend(s, torch.eye(4).expand(4, 4, 4), n, w[0],
-                                          torch.zeros(4, 6), w[2]), "has shape"),
+    (
+        "attend",
+        lambda s, o, n, *w: attend(
+            s, torch.eye(4).expand(4, 4, 4), n, w[0], torch.zeros(4, 6), w[2]
+        ),
+        "has shape",
+    ),
     ("attend", lambda s, o, n, *w: attend(s, o, n, w[0], w[1], torch.zeros(6)), "no say"),
     ("greedy", lambda *a: ..., "nothing has been computed"),
     ("greedy", lambda *a: greedy(*a, feed=False), "reads the start token"),
@@ -98,7 +106,7 @@ WRONG = [
     ("greedy", lambda *a: greedy(*a, keep=True), "read, never written"),
     ("greedy", lambda *a: greedy(*a, keep=True)[:-1], "last token is missing"),
     ("greedy", lambda *a: greedy(*a)[:-1], "one step too few"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "answer", "message"), WRONG)

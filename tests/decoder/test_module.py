@@ -217,21 +217,30 @@ def test_integers_of_either_size(dtype):
     assert torch.equal(written.long(), greedy_decode(model, source, lens, 3))
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: GRUEncoder(0, 4, 5), "vocab_size: expected an integer"),
-    (lambda: AttentionDecoder(6, 4, 6, 10, 0), "attention_size: expected an integer"),
-    (lambda: FixedVectorDecoder(6, 4, 0, 10), "num_hiddens: expected an integer"),
-    (lambda: build()(batch()[0].float(), *batch()[1:]), "source: expected a tensor of integers"),
-    (lambda: build()(batch()[0][0], *batch()[1:]), r"source: expected shape \(B, number\)"),
-    (lambda: build()(batch()[0] + 8, *batch()[1:]), "source: expected tokens from 0 to 8, got 9"),
-    (lambda: build()(batch()[0][:, :0], *batch()[1:]), "at least one token"),
-    (lambda: build()(batch()[0], torch.tensor([7, 3]), batch()[2]), r"shape \(3,\)"),
-    (lambda: build()(batch()[0], torch.tensor([7, 3, 0]), batch()[2]), "lengths from 1 to 7"),
-    (lambda: build()(batch()[0], torch.tensor([8, 3, 1]), batch()[2]), "valid_lens: expected"),
-    (lambda: build()(*batch()[:2], batch()[2] + V), "targets: expected tokens from 0 to 5"),
-    (lambda: build()(*batch()[:2], batch()[2][:2]), "previous: expected a batch of 3"),
-    (lambda: greedy_decode(build(), *batch()[:2], 0), "num_steps: expected an integer"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: GRUEncoder(0, 4, 5), "vocab_size: expected an integer"),
+        (lambda: AttentionDecoder(6, 4, 6, 10, 0), "attention_size: expected an integer"),
+        (lambda: FixedVectorDecoder(6, 4, 0, 10), "num_hiddens: expected an integer"),
+        (
+            lambda: build()(batch()[0].float(), *batch()[1:]),
+            "source: expected a tensor of integers",
+        ),
+        (lambda: build()(batch()[0][0], *batch()[1:]), r"source: expected shape \(B, number\)"),
+        (
+            lambda: build()(batch()[0] + 8, *batch()[1:]),
+            "source: expected tokens from 0 to 8, got 9",
+        ),
+        (lambda: build()(batch()[0][:, :0], *batch()[1:]), "at least one token"),
+        (lambda: build()(batch()[0], torch.tensor([7, 3]), batch()[2]), r"shape \(3,\)"),
+        (lambda: build()(batch()[0], torch.tensor([7, 3, 0]), batch()[2]), "lengths from 1 to 7"),
+        (lambda: build()(batch()[0], torch.tensor([8, 3, 1]), batch()[2]), "valid_lens: expected"),
+        (lambda: build()(*batch()[:2], batch()[2] + V), "targets: expected tokens from 0 to 5"),
+        (lambda: build()(*batch()[:2], batch()[2][:2]), "previous: expected a batch of 3"),
+        (lambda: greedy_decode(build(), *batch()[:2], 0), "num_steps: expected an integer"),
+    ],
+)
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -243,17 +252,33 @@ def test_bad_input(call, message):
 def test_the_forms_of_a_date():
     forms = written_forms(datetime.date(2019, 3, 3))
     assert len(forms) == len(set(forms)) == 15
-    for text in ("3 march 2019", "mar 3, 19", "the 3rd of march, 2019", "03.03.2019",
-                 "sunday, the third of march, in the year 2019"):  # fmt: skip
+    for text in (
+        "3 march 2019",
+        "mar 3, 19",
+        "the 3rd of march, 2019",
+        "03.03.2019",
+        "sunday, the third of march, in the year 2019",
+    ):
         assert text in forms
 
 
-@pytest.mark.parametrize(("day", "short", "long"), [
-    (1, "1st", "first"), (2, "2nd", "second"), (3, "3rd", "third"), (11, "11th", "eleventh"),
-    (12, "12th", "twelfth"), (13, "13th", "thirteenth"), (20, "20th", "twentieth"),
-    (21, "21st", "twenty-first"), (22, "22nd", "twenty-second"), (23, "23rd", "twenty-third"),
-    (30, "30th", "thirtieth"), (31, "31st", "thirty-first"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("day", "short", "long"),
+    [
+        (1, "1st", "first"),
+        (2, "2nd", "second"),
+        (3, "3rd", "third"),
+        (11, "11th", "eleventh"),
+        (12, "12th", "twelfth"),
+        (13, "13th", "thirteenth"),
+        (20, "20th", "twentieth"),
+        (21, "21st", "twenty-first"),
+        (22, "22nd", "twenty-second"),
+        (23, "23rd", "twenty-third"),
+        (30, "30th", "thirtieth"),
+        (31, "31st", "thirty-first"),
+    ],
+)
 def test_ordinals(day, short, long):
     forms = written_forms(datetime.date(2020, 1, day))
     assert f"{short} january 2020" in forms
@@ -281,13 +306,16 @@ def test_tokens_of_texts_and_dates():
     assert target_text(target_tokens(dates)) == ["2019-03-03", "1970-12-31"]
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: source_tokens([]), "at least one"),
-    (lambda: source_tokens(["a", ""]), "at least one character"),
-    (lambda: source_tokens(["3 März"]), "got \\['ä'\\]"),
-    (lambda: written_forms(datetime.date(1969, 12, 31)), "date: expected one from 1970-01-01"),
-    (lambda: written_forms(datetime.date(2070, 1, 1)), "2069-12-31"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: source_tokens([]), "at least one"),
+        (lambda: source_tokens(["a", ""]), "at least one character"),
+        (lambda: source_tokens(["3 März"]), "got \\['ä'\\]"),
+        (lambda: written_forms(datetime.date(1969, 12, 31)), "date: expected one from 1970-01-01"),
+        (lambda: written_forms(datetime.date(2070, 1, 1)), "2069-12-31"),
+    ],
+)
 def test_bad_texts(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -309,16 +337,20 @@ MODULES = [
     Module(GRUEncoder, (7, 4, 5), source, faults=NUMPY | ADAPTERS | META | VALUES | EMPTY),
     Module(FixedVectorDecoder, (6, 4, 5, 10), known, faults=NUMPY | META | VALUES),
     Module(
-        AttentionDecoder, (6, 4, 5, 10, 3), known,
+        AttentionDecoder,
+        (6, 4, 5, 10, 3),
+        known,
         faults=NUMPY | ADAPTERS | META | VALUES | AUTOCAST,
     ),
     Module(
-        EncoderDecoder, (7, 6, 5), lambda B, n: (*source(B, n), torch.randint(6, (B, 4))),
+        EncoderDecoder,
+        (7, 6, 5),
+        lambda B, n: (*source(B, n), torch.randint(6, (B, 4))),
         build=lambda V, W, h: EncoderDecoder(
             GRUEncoder(V, 4, h), AttentionDecoder(W, 4, h, 2 * h, 3)
         ),
         faults=NUMPY | ADAPTERS | META | VALUES | AUTOCAST | EMPTY,
     ),
-]  # fmt: skip
+]
 
 test_life = under(MODULE, MODULES)

@@ -83,29 +83,38 @@ def test_sizes_are_read_from_the_parameters():
         assert str(again) == str(model)
 
 
-@pytest.mark.parametrize(("controls", "message"), [
-    ({"text": ""}, "text: expected up to 80 characters"),
-    ({"text": "  "}, "text: expected up to 80 characters"),
-    ({"text": "€€"}, "some of them letters or digits"),
-    ({"text": "a" * 81}, "text: expected up to 80"),
-    ({"text": 3}, "text: expected up to 80"),
-    ({"step": 10}, "step: expected a number from 0 to 9"),
-    ({"step": 1.5}, "step: expected an integer"),
-    ({"words": "a"}, "words: no such control"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("controls", "message"),
+    [
+        ({"text": ""}, "text: expected up to 80 characters"),
+        ({"text": "  "}, "text: expected up to 80 characters"),
+        ({"text": "€€"}, "some of them letters or digits"),
+        ({"text": "a" * 81}, "text: expected up to 80"),
+        ({"text": 3}, "text: expected up to 80"),
+        ({"step": 10}, "step: expected a number from 0 to 9"),
+        ({"step": 1.5}, "step: expected an integer"),
+        ({"words": "a"}, "words: no such control"),
+    ],
+)
 def test_bad_controls(controls, message):
     with pytest.raises(ValueError, match=message):
         AlignmentExplorer(**controls)
 
 
-@pytest.mark.parametrize(("models", "message"), [
-    ((small(),), "fixed: expected an EncoderDecoder with FixedVectorDecoder, got NoneType"),
-    ((small("fixed"), small("fixed")), "model: expected an EncoderDecoder with AttentionDecoder"),
-    ((small(), small()), "fixed: expected an EncoderDecoder with FixedVectorDecoder"),
-    ((torch.nn.Linear(2, 2), small("fixed")), "model: expected an EncoderDecoder"),
-    ((small(vocab=50), small("fixed")), "model: expected vocabularies"),
-    ((small(width=240), small("fixed")), "at most 150,000 parameters together"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ((small(),), "fixed: expected an EncoderDecoder with FixedVectorDecoder, got NoneType"),
+        (
+            (small("fixed"), small("fixed")),
+            "model: expected an EncoderDecoder with AttentionDecoder",
+        ),
+        ((small(), small()), "fixed: expected an EncoderDecoder with FixedVectorDecoder"),
+        ((torch.nn.Linear(2, 2), small("fixed")), "model: expected an EncoderDecoder"),
+        ((small(vocab=50), small("fixed")), "model: expected vocabularies"),
+        ((small(width=240), small("fixed")), "at most 150,000 parameters together"),
+    ],
+)
 def test_models_that_do_not_fit(models, message):
     with pytest.raises(ValueError, match=message):
         AlignmentExplorer(*models)

@@ -128,9 +128,7 @@ WRONG = [
     ("keep", lambda x, r, c, f: x * spread(places(r) < c), "not be 0"),
     (
         "keep",
-        lambda x, r, c, f: torch.where(
-            (places(r) < c).view(-1, 1, 4, 4).repeat(1, 1, 2, 2), x, f
-        ),
+        lambda x, r, c, f: torch.where((places(r) < c).view(-1, 1, 4, 4).repeat(1, 1, 2, 2), x, f),
         "tiled",
     ),
     (
@@ -140,7 +138,7 @@ WRONG = [
     ),
     ("keep", lambda x, r, c, f: keep(x, r[:1].expand(3, 16), c, f), "rank each image"),
     ("keep", lambda x, r, c, f: x, "nothing is replaced"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "answer", "message"), WRONG)

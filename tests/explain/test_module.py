@@ -303,8 +303,11 @@ def by_hand(layers, fusion, ratio):
             for i in range(S):
                 for j in range(S):
                     heads = [layer[b, h, i, j].item() for h in range(layer.shape[1])]
-                    A[i, j] = {"mean": sum(heads) / len(heads), "max": max(heads),
-                               "min": min(heads)}[fusion]  # fmt: skip
+                    A[i, j] = {
+                        "mean": sum(heads) / len(heads),
+                        "max": max(heads),
+                        "min": min(heads),
+                    }[fusion]
             order = sorted((A[i, j].item(), i, j) for i in range(S) for j in range(S))
             for _, i, j in order[: int(ratio * S * S)]:
                 if (i, j) != (0, 0):
@@ -334,10 +337,13 @@ def test_the_class_token_is_never_discarded():
 
 
 @given(
-    B=st.integers(1, 3), S=st.integers(1, 6), seed=st.integers(0, 99), ratio=st.floats(0, 1),
+    B=st.integers(1, 3),
+    S=st.integers(1, 6),
+    seed=st.integers(0, 99),
+    ratio=st.floats(0, 1),
     heads=st.lists(st.integers(1, 3), min_size=1, max_size=3),
     fusion=st.sampled_from(["mean", "max", "min"]),
-)  # fmt: skip
+)
 @settings(max_examples=40, deadline=None)
 def test_properties_of_rollout(B, S, heads, fusion, ratio, seed):
     layers = random_layers(B, S, heads, seed)

@@ -46,10 +46,15 @@ def expected(**controls: Any) -> DigitReader:
     parts = numbers.split([int(np.prod(shape)) for shape in shapes.values()])
     width, _, *patch = shapes["patch_embed.proj.weight"]
     model = VisionTransformer(
-        8, tuple(patch), 1, shapes["head.bias"][0], embed_dim=width, num_heads=state["_sizes"][2],
+        8,
+        tuple(patch),
+        1,
+        shapes["head.bias"][0],
+        embed_dim=width,
+        num_heads=state["_sizes"][2],
         depth=sum(name.endswith("norm1.weight") for name in shapes),
         mlp_ratio=shapes["blocks.0.mlp.fc1.bias"][0] / width,
-    )  # fmt: skip
+    )
     model.load_state_dict(
         {name: part.view(shapes[name]) for name, part in zip(shapes, parts, strict=True)}
     )
@@ -267,8 +272,12 @@ def test_maps_and_asking_patches(watch: Watch) -> None:
         """What the large map says about a patch."""
         area = big.bounding_box()
         assert area
-        big.hover(position={"x": (column + 0.5) * area["width"] / 4,
-                            "y": (row + 0.5) * area["height"] / 4})  # fmt: skip
+        big.hover(
+            position={
+                "x": (column + 0.5) * area["width"] / 4,
+                "y": (row + 0.5) * area["height"] / 4,
+            }
+        )
         return float((big.get_attribute("aria-label") or "").split(": ")[1][:5])
 
     assert maps.last.get_attribute("aria-pressed") == "true"

@@ -17,8 +17,16 @@ BLANK = np.zeros((SIDE, SIDE), dtype=bool)
 
 
 def small_model(**changes):
-    sizes = {"img_size": 8, "patch_size": 2, "in_channels": 1, "num_classes": 10,
-             "embed_dim": 16, "depth": 2, "num_heads": 2, "mlp_ratio": 2.0}  # fmt: skip
+    sizes = {
+        "img_size": 8,
+        "patch_size": 2,
+        "in_channels": 1,
+        "num_classes": 10,
+        "embed_dim": 16,
+        "depth": 2,
+        "num_heads": 2,
+        "mlp_ratio": 2.0,
+    }
     torch.manual_seed(0)
     model = VisionTransformer(**(sizes | changes))
     for parameter in model.parameters():  # the initial ones are all but zero
@@ -104,9 +112,14 @@ def test_an_invented_bitmap_has_the_counts():
 
 @pytest.mark.parametrize(
     ("rows", "columns", "height", "width"),
-    [((3, 8), (20, 24), 32, 26), ((0, 32), (2, 6), 32, 4), ((10, 11), (4, 8), 8, 32),
-     ((5, 6), (7, 8), 32, 32), ((31, 32), (0, 32), 1, 32)],
-)  # fmt: skip
+    [
+        ((3, 8), (20, 24), 32, 26),
+        ((0, 32), (2, 6), 32, 4),
+        ((10, 11), (4, 8), 8, 32),
+        ((5, 6), (7, 8), 32, 32),
+        ((31, 32), (0, 32), 1, 32),
+    ],
+)
 def test_ink_is_enlarged_and_centred(rows, columns, height, width):
     bitmap = BLANK.copy()
     bitmap[slice(*rows), slice(*columns)] = True

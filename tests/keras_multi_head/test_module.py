@@ -111,9 +111,15 @@ def without_bias():
 
 ATTENTIONS = [
     Attention("as Keras", without_bias, attend, (8, 8, 8), heads=3),
-    Attention("three widths", three_widths, attend, (6, 5, 4), heads=2,
-              nothing=lambda module: module.output_bias),
-]  # fmt: skip
+    Attention(
+        "three widths",
+        three_widths,
+        attend,
+        (6, 5, 4),
+        heads=2,
+        nothing=lambda module: module.output_bias,
+    ),
+]
 
 
 test_contract = under(ATTENTION, ATTENTIONS)
@@ -161,10 +167,15 @@ def test_parameters_have_the_names_and_shapes_of_keras():
     )
     shapes = {name: tuple(p.shape) for name, p in module.state_dict().items()}
     assert shapes == {
-        "query_kernel": (16, 2, 3), "query_bias": (2, 3), "key_kernel": (10, 2, 3),
-        "key_bias": (2, 3), "value_kernel": (12, 2, 5), "value_bias": (2, 5),
-        "output_kernel": (2, 5, 7), "output_bias": (7,),
-    }  # fmt: skip
+        "query_kernel": (16, 2, 3),
+        "query_bias": (2, 3),
+        "key_kernel": (10, 2, 3),
+        "key_bias": (2, 3),
+        "value_kernel": (12, 2, 5),
+        "value_bias": (2, 5),
+        "output_kernel": (2, 5, 7),
+        "output_bias": (7,),
+    }
     bare = KerasMultiHeadAttention(2, 3, use_bias=False, query_size=16, value_size=12)
     assert set(bare.state_dict()) == {f"{x}_kernel" for x in ("query", "key", "value", "output")}
     assert bare.output_bias is None
@@ -257,9 +268,11 @@ def test_agrees_with_keras(name, T, S):
     mask = random_mask(3, T, S, alive=True)
     mask[..., 0] = True  # so that together with the causal mask no row is dead
     for options in (
-        {}, {"use_causal_mask": True}, {"attention_mask": mask},
+        {},
+        {"use_causal_mask": True},
+        {"attention_mask": mask},
         {"use_causal_mask": True, "attention_mask": mask},
-    ):  # fmt: skip
+    ):
         agrees(layer, ours, args, **options)
 
 
@@ -274,13 +287,18 @@ def test_self_attention_agrees_with_keras():
 def test_masks_of_every_shape_agree_with_keras(B, H, T, S):
     layer, ours = keras_pair("value_dim", heads=H)
     args = inputs("value_dim", B, T, S)
-    for shape in [*itertools.product((1, B), (1, T), (S,)),
-                  *itertools.product((1, B), (1, H), (1, T), (S,))]:  # fmt: skip
+    for shape in [
+        *itertools.product((1, B), (1, T), (S,)),
+        *itertools.product((1, B), (1, H), (1, T), (S,)),
+    ]:
         mask = random_mask(*shape, alive=True)
         full = mask.unsqueeze(1) if mask.ndim == 3 else mask
         with torch.no_grad():
-            want = layer(*args, attention_mask=full.expand(B, H, T, S).contiguous(),
-                         return_attention_scores=True)  # fmt: skip
+            want = layer(
+                *args,
+                attention_mask=full.expand(B, H, T, S).contiguous(),
+                return_attention_scores=True,
+            )
             got = ours(*args, attention_mask=mask, return_attention_scores=True)
             close(got[0], want[0])
             close(got[1], want[1])
@@ -399,8 +417,9 @@ def test_is_multi_head_attention_with_other_names():
     ours = make(3, 4, query_size=12, value_size=6, key_size=5)
     same = MultiHeadAttention(12, 3, key_size=5, value_size=6, bias=True).double()
     with torch.no_grad():
-        for layer, part in zip((same.W_q, same.W_k, same.W_v), ("query", "key", "value"),
-                               strict=True):  # fmt: skip
+        for layer, part in zip(
+            (same.W_q, same.W_k, same.W_v), ("query", "key", "value"), strict=True
+        ):
             layer.weight.copy_(getattr(ours, f"{part}_kernel").flatten(1).T)
             layer.bias.copy_(getattr(ours, f"{part}_bias").flatten())
         same.W_o.weight.copy_(ours.output_kernel.flatten(0, 1).T)
@@ -460,9 +479,17 @@ def cases(draw_):
     shape = draw_(st.sampled_from([None, 3, (2, 3)]))
     seed = draw_(st.integers(0, 10_000))
     module = make(
-        H, K, V, 0.0, draw_(st.booleans()), shape, seed=seed,
-        query_size=5, value_size=6, key_size=3,
-    )  # fmt: skip
+        H,
+        K,
+        V,
+        0.0,
+        draw_(st.booleans()),
+        shape,
+        seed=seed,
+        query_size=5,
+        value_size=6,
+        key_size=3,
+    )
     query, value = draw(B, T, 5, seed=seed), draw(B, S, 6, seed=seed + 1)
     return module, query, value, draw(B, S, 3, seed=seed + 2), seed
 
@@ -520,9 +547,7 @@ def test_gradcheck_with_dead_rows(scores, causal):
     module = make(2, 2, 3, output_shape=(2, 1), query_size=3, value_size=3, key_size=2)
     mask = torch.tensor([[True, False, True], [False, False, False]])
     names = [name for name, _ in module.named_parameters()]
-    options = {
-        "attention_mask": mask, "use_causal_mask": causal, "return_attention_scores": scores
-    }  # fmt: skip
+    options = {"attention_mask": mask, "use_causal_mask": causal, "return_attention_scores": scores}
 
     def function(query, value, key, *parameters):
         return torch.func.functional_call(
@@ -539,9 +564,11 @@ def test_inputs_and_weights_of_any_memory_layout():
     x = draw(2, 5, 12)
     want = module(x, x)
     for layout in (
-        x.mT.contiguous().mT, x.transpose(0, 1).contiguous().transpose(0, 1),
-        torch.cat([x, x], -1)[..., :12], x.repeat_interleave(2, 1)[:, ::2],
-    ):  # fmt: skip
+        x.mT.contiguous().mT,
+        x.transpose(0, 1).contiguous().transpose(0, 1),
+        torch.cat([x, x], -1)[..., :12],
+        x.repeat_interleave(2, 1)[:, ::2],
+    ):
         assert not layout.is_contiguous()
         close(module(layout, layout), want)
         close(module(layout, layout, return_attention_scores=True)[0], want)
@@ -653,11 +680,12 @@ def test_bad_input(tensors, mask, message, scores):
 
 MODULES = [
     Module(
-        KerasMultiHeadAttention, (2, 3),
+        KerasMultiHeadAttention,
+        (2, 3),
         lambda B, n: (torch.randn(B, n, 8), torch.randn(B, n + 1, 6)),
         {"query_size": 8, "value_size": 6},
         faults=NUMPY,
     ),
-]  # fmt: skip
+]
 
 test_life = under(MODULE, MODULES)

@@ -69,15 +69,18 @@ def spoils_its_input(contributions, bias, labels):
     return result
 
 
-@pytest.mark.parametrize(("name", "answer"), [
-    ("shapes", SHAPES),
-    ("shapes", {**SHAPES, "queries": [2, 4, 5, 16], "output": torch.Size([2, 5, 64])}),
-    ("attend", attention()),
-    ("fold_mask", fold_mask),
-    ("fold_mask", fold_by_loop),
-    ("without_each", accuracies(lambda c, total, b: b + total - c)),
-    ("without_each", by_loop),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("shapes", SHAPES),
+        ("shapes", {**SHAPES, "queries": [2, 4, 5, 16], "output": torch.Size([2, 5, 64])}),
+        ("attend", attention()),
+        ("fold_mask", fold_mask),
+        ("fold_mask", fold_by_loop),
+        ("without_each", accuracies(lambda c, total, b: b + total - c)),
+        ("without_each", by_loop),
+    ],
+)
 def test_right_answers_pass(name, answer):
     assert check(f"multi_head.{name}", answer)
 
@@ -108,34 +111,54 @@ WRONG = [
     ("attend", attention(heads=1), "only one head"),
     ("attend", attention(dim=-2), "over the queries"),
     ("attend", attention(dim=1), "over the heads"),
-    ("attend", attention(cut=lambda x, H: x.unflatten(-1, (-1, H)).permute(0, 3, 1, 2)),
-     "every H-th number"),
+    (
+        "attend",
+        attention(cut=lambda x, H: x.unflatten(-1, (-1, H)).permute(0, 3, 1, 2)),
+        "every H-th number",
+    ),
     ("attend", lambda x, *W: attention()(x, *W[:4], 3), "6 heads"),
     ("fold_mask", lambda mask, heads, batch: ..., "nothing has been computed"),
     ("fold_mask", lambda mask, heads, batch: mask, "repeat it for each head"),
     ("fold_mask", lambda mask, heads, batch: mask.repeat(heads, 1, 1), "1 1 2 2"),
     ("fold_mask", lambda mask, heads, batch: mask.repeat_interleave(heads, 0).int(), "boolean"),
     ("fold_mask", lambda mask, heads, batch: ~fold_mask(mask, heads, batch), "polarity"),
-    ("fold_mask", lambda mask, heads, batch: mask[:, None].expand(-1, heads, -1, -1),
-     "an axis of their own"),
+    (
+        "fold_mask",
+        lambda mask, heads, batch: mask[:, None].expand(-1, heads, -1, -1),
+        "an axis of their own",
+    ),
     ("fold_mask", lambda mask, heads, batch: mask.repeat_interleave(heads, -2), "queries are"),
-    ("fold_mask", lambda mask, heads, batch: mask.expand(1 if mask.ndim == 2 else batch,
-     *mask.shape[-2:]).repeat_interleave(heads, 0), "B·H times, not H times"),
+    (
+        "fold_mask",
+        lambda mask, heads, batch: mask.expand(
+            1 if mask.ndim == 2 else batch, *mask.shape[-2:]
+        ).repeat_interleave(heads, 0),
+        "B·H times, not H times",
+    ),
     ("without_each", lambda *_: None, "nothing has been computed"),
     ("without_each", accuracies(lambda c, total, b: b + c), "each head alone"),
     ("without_each", accuracies(lambda c, total, b: c), "alone, without the bias"),
     ("without_each", accuracies(lambda c, total, b: total - c), "the bias is missing"),
     ("without_each", accuracies(lambda c, total, b: total - c - b), "muted along"),
     ("without_each", accuracies(lambda c, total, b: b + total - 2 * c), "taken away twice"),
-    ("without_each", accuracies(lambda c, total, b: b + total - c, after=lambda s: 1 - s),
-     "wrong answers"),
-    ("without_each", accuracies(lambda c, total, b: b + total - c, after=lambda s: 240 * s),
-     "divide by the number"),
-    ("without_each", lambda c, b, labels: ((b + c.sum(1)).argmax(-1) == labels).float().mean(),
-     "one for each head"),
+    (
+        "without_each",
+        accuracies(lambda c, total, b: b + total - c, after=lambda s: 1 - s),
+        "wrong answers",
+    ),
+    (
+        "without_each",
+        accuracies(lambda c, total, b: b + total - c, after=lambda s: 240 * s),
+        "divide by the number",
+    ),
+    (
+        "without_each",
+        lambda c, b, labels: ((b + c.sum(1)).argmax(-1) == labels).float().mean(),
+        "one for each head",
+    ),
     ("without_each", accuracies(lambda c, total, b: (b + total).expand_as(c)), "no head is muted"),
     ("without_each", spoils_its_input, "changes its inputs"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "answer", "message"), WRONG)

@@ -85,13 +85,25 @@ def three_widths():
 
 ATTENTIONS = [
     Attention("multi-head", lambda: MultiHeadAttention(8, 2), attend, (8, 8, 8), heads=2),
-    Attention("three widths", three_widths, attend, (6, 5, 4), heads=2,
-              nothing=lambda module: module.W_o.bias),
+    Attention(
+        "three widths",
+        three_widths,
+        attend,
+        (6, 5, 4),
+        heads=2,
+        nothing=lambda module: module.W_o.bias,
+    ),
     Attention("four heads", lambda: MultiHeadAttention(8, 4), attend, (8, 8, 8), heads=4),
     Attention("one head", lambda: MultiHeadAttention(8, 1), attend, (8, 8, 8), heads=1),
-    Attention("self-attention", lambda: MultiHeadAttention(8, 2), to_itself, (8, 8, 8), heads=2,
-              from_one=True),
-]  # fmt: skip
+    Attention(
+        "self-attention",
+        lambda: MultiHeadAttention(8, 2),
+        to_itself,
+        (8, 8, 8),
+        heads=2,
+        from_one=True,
+    ),
+]
 
 
 test_contract = under(ATTENTION, ATTENTIONS)
@@ -231,9 +243,16 @@ def test_lengths_causal_and_mask_hold_together(dtype, B, H, T, S):
         full = full & mask if use_mask else full
         full = full & past if causal else full
         agrees(
-            theirs, ours, q, k, v, ~full.expand(B, H, T, S).reshape(B * H, T, S),
-            valid_lens=lens, mask=mask if use_mask else None, is_causal=causal,
-        )  # fmt: skip
+            theirs,
+            ours,
+            q,
+            k,
+            v,
+            ~full.expand(B, H, T, S).reshape(B * H, T, S),
+            valid_lens=lens,
+            mask=mask if use_mask else None,
+            is_causal=causal,
+        )
 
 
 def test_key_padding_mask_of_torch_is_the_negation_of_lengths():
@@ -334,8 +353,11 @@ def test_dropout_keeps_the_mean_and_drops_weights_not_features(return_weights):
     one = module.train()(x[:, :1].expand(200, 1, 4), return_weights=return_weights)
     one = one[0] if return_weights else one
     kept = module.W_v(x[:, :1]) / 0.6
-    parts = [module.W_o(torch.cat([kept[..., :2] * a, kept[..., 2:] * b], -1)).flatten()
-             for a in (0, 1) for b in (0, 1)]  # fmt: skip
+    parts = [
+        module.W_o(torch.cat([kept[..., :2] * a, kept[..., 2:] * b], -1)).flatten()
+        for a in (0, 1)
+        for b in (0, 1)
+    ]
     distances = torch.stack([(one[:, 0] - part).abs().amax(-1) for part in parts])
     assert distances.amin(0).max() < 1e-12
     assert len(distances.argmin(0).unique()) == 4
@@ -472,9 +494,11 @@ def test_gradcheck_with_dead_rows(return_weights, causal):
 
     def function(q, k, v, *parameters):
         return torch.func.functional_call(
-            module, dict(zip(names, parameters, strict=True)), (q, k, v),
+            module,
+            dict(zip(names, parameters, strict=True)),
+            (q, k, v),
             {"mask": mask, "is_causal": causal, "return_weights": return_weights},
-        )  # fmt: skip
+        )
 
     inputs = [draw(2, 2, 3), draw(2, 3, 2, seed=2), draw(2, 3, 3, seed=3)]
     inputs += [p.detach().clone() for p in module.parameters()]
@@ -629,11 +653,12 @@ def test_bad_input(inputs, options, message, return_weights):
 
 MODULES = [
     Module(
-        MultiHeadAttention, (8, 2),
+        MultiHeadAttention,
+        (8, 2),
         lambda B, n: (torch.randn(B, n, 8), torch.randn(B, n + 1, 6), torch.randn(B, n + 1, 4)),
         {"key_size": 6, "value_size": 4, "bias": True},
         faults=NUMPY | ADAPTERS,
     ),
-]  # fmt: skip
+]
 
 test_life = under(MODULE, MODULES)

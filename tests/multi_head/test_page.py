@@ -79,9 +79,11 @@ def test_lines_follow_query_faders_and_ticks(watch: Watch) -> None:
 
     def widths() -> np.ndarray:  # (H, S): what is drawn for the chosen query
         settle(page)
-        return np.array(box.locator(".aw-strong line").evaluate_all(
-            "all => all.map((l) => l.style.display ? 0 : Number(l.getAttribute('stroke-width')))"
-        )).reshape(4, 6)  # fmt: skip
+        return np.array(
+            box.locator(".aw-strong line").evaluate_all(
+                "all => all.map((l) => l.style.display ? 0 : Number(l.getAttribute('stroke-width')))"
+            )
+        ).reshape(4, 6)
 
     widget = HeadExplorer()
     weights = np.array(widget._weights).reshape(widget._shape[:4])[0]

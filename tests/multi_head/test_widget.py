@@ -120,9 +120,16 @@ def test_an_explorer_of_a_model_answers_as_the_model(asked):
         logits = outputs.mean(1) if asked is None else outputs[torch.arange(6), asked]
     labels = logits.argmax(-1)
     explorer = HeadExplorer.from_model(
-        layer, readout, x, tokens=names, labels=labels, classes=["a", "b", "c"],
-        asked=None if asked is None else torch.tensor(asked), heads=["x", "y"], example=2,
-    )  # fmt: skip
+        layer,
+        readout,
+        x,
+        tokens=names,
+        labels=labels,
+        classes=["a", "b", "c"],
+        asked=None if asked is None else torch.tensor(asked),
+        heads=["x", "y"],
+        example=2,
+    )
     np.testing.assert_allclose(explorer.logits, logits.flatten(), atol=1e-5)
     assert explorer.accuracy == 1
     assert explorer._heads == ["x", "y"]
@@ -138,26 +145,32 @@ def test_cross_attention_has_names_for_queries():
         HeadExplorer(**data(T=2))
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"bias": None}, "bias: expected beside tokens, got None"),
-    ({"weights": torch.rand(5, 4, 4)}, r"weights: expected shape \(N, H, T, S\), got \(5, 4, 4\)"),
-    ({"weights": "none"}, "weights: expected numbers"),
-    ({"weights": -torch.ones(5, 3, 4, 4)}, "from 0 to 1"),
-    ({"weights": torch.full((5, 3, 4, 4), torch.nan)}, "NaN"),
-    ({"weights": torch.zeros(5, 9, 4, 4)}, "up to 8 heads, got 9"),
-    ({"weights": torch.zeros(200, 3, 8, 8)}, "contributions: expected shape"),
-    ({"contributions": torch.zeros(5, 3, 2)}, r"contributions: expected shape \(5, 3, 3\)"),
-    ({"bias": torch.zeros(1, 3)}, r"bias: expected shape \(C,\)"),
-    ({"labels": [0, 1]}, "labels: expected 5 integers from 0 to 2, got 2"),
-    ({"labels": [0, 1, 2, 3, 0]}, "labels: expected 5 integers"),
-    ({"labels": torch.zeros(5)}, "labels: expected 5 integers"),
-    ({"asked": [4] * 5}, "asked: expected 5 integers from 0 to 3"),
-    ({"tokens": [["a"] * 4] * 4}, "tokens: expected a list for each of 5 examples, got 4"),
-    ({"tokens": [["a"] * 3] * 5}, "tokens: expected 4 strings, got 3"),
-    ({"tokens": ["abcd"] * 5}, "tokens: expected lists of strings"),
-    ({"classes": ["a", "b"]}, "classes: expected 3 strings, got 2"),
-    ({"heads": ["a"]}, "heads: expected 3 strings, got 1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bias": None}, "bias: expected beside tokens, got None"),
+        (
+            {"weights": torch.rand(5, 4, 4)},
+            r"weights: expected shape \(N, H, T, S\), got \(5, 4, 4\)",
+        ),
+        ({"weights": "none"}, "weights: expected numbers"),
+        ({"weights": -torch.ones(5, 3, 4, 4)}, "from 0 to 1"),
+        ({"weights": torch.full((5, 3, 4, 4), torch.nan)}, "NaN"),
+        ({"weights": torch.zeros(5, 9, 4, 4)}, "up to 8 heads, got 9"),
+        ({"weights": torch.zeros(200, 3, 8, 8)}, "contributions: expected shape"),
+        ({"contributions": torch.zeros(5, 3, 2)}, r"contributions: expected shape \(5, 3, 3\)"),
+        ({"bias": torch.zeros(1, 3)}, r"bias: expected shape \(C,\)"),
+        ({"labels": [0, 1]}, "labels: expected 5 integers from 0 to 2, got 2"),
+        ({"labels": [0, 1, 2, 3, 0]}, "labels: expected 5 integers"),
+        ({"labels": torch.zeros(5)}, "labels: expected 5 integers"),
+        ({"asked": [4] * 5}, "asked: expected 5 integers from 0 to 3"),
+        ({"tokens": [["a"] * 4] * 4}, "tokens: expected a list for each of 5 examples, got 4"),
+        ({"tokens": [["a"] * 3] * 5}, "tokens: expected 4 strings, got 3"),
+        ({"tokens": ["abcd"] * 5}, "tokens: expected lists of strings"),
+        ({"classes": ["a", "b"]}, "classes: expected 3 strings, got 2"),
+        ({"heads": ["a"]}, "heads: expected 3 strings, got 1"),
+    ],
+)
 def test_data_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         HeadExplorer(**data(**changes))
@@ -169,16 +182,19 @@ def test_too_much_for_a_page_is_refused():
     HeadExplorer(**data(N=100, H=8, T=6, S=6, C=2))  # what the chapters need
 
 
-@pytest.mark.parametrize(("controls", "message"), [
-    ({"example": 40}, "example: expected a number from 0 to 39"),
-    ({"example": 0.5}, "example: expected an integer"),
-    ({"query": 6}, "query: expected a number from -1 to 5"),
-    ({"faders": [1, 1]}, "faders: expected 4 numbers, one for each head, got 2"),
-    ({"faders": [1, 1, 1, 2.1]}, "faders: expected finite numbers from 0 to 2"),
-    ({"shown": [1, 1, 1, 0.5]}, "shown: expected 0 or 1"),
-    ({"guessing": 1}, "guessing: expected True or False"),
-    ({"loud": 1}, "loud: no such control"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("controls", "message"),
+    [
+        ({"example": 40}, "example: expected a number from 0 to 39"),
+        ({"example": 0.5}, "example: expected an integer"),
+        ({"query": 6}, "query: expected a number from -1 to 5"),
+        ({"faders": [1, 1]}, "faders: expected 4 numbers, one for each head, got 2"),
+        ({"faders": [1, 1, 1, 2.1]}, "faders: expected finite numbers from 0 to 2"),
+        ({"shown": [1, 1, 1, 0.5]}, "shown: expected 0 or 1"),
+        ({"guessing": 1}, "guessing: expected True or False"),
+        ({"loud": 1}, "loud: no such control"),
+    ],
+)
 def test_controls_out_of_range_are_refused(controls, message):
     with pytest.raises(ValueError, match=message):
         HeadExplorer(**controls)

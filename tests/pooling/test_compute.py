@@ -61,11 +61,16 @@ def test_a_gradient_step_is_autograds(javascript: JavaScript) -> None:
     for _ in range(200):
         x, y, (low, high) = random_points(draw)
         width = high - low
-        calls.append({
-            "x": x, "y": y, "min": width / 500, "max": 4 * width,
-            "bandwidth": width * draw.choice((0.05, 0.1, 0.2)),
-            "rate": 10 ** draw.uniform(-3, 0) * (25 / width**2) ** 2,
-        })  # fmt: skip
+        calls.append(
+            {
+                "x": x,
+                "y": y,
+                "min": width / 500,
+                "max": 4 * width,
+                "bandwidth": width * draw.choice((0.05, 0.1, 0.2)),
+                "rate": 10 ** draw.uniform(-3, 0) * (25 / width**2) ** 2,
+            }
+        )
     for call, found in zip(calls, javascript(STEP, calls), strict=True):
         points = [torch.tensor(call[name], dtype=torch.float64) for name in ("x", "y")]
         before, slope = loss_and_slope(1 / call["bandwidth"], *points)

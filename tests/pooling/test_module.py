@@ -288,8 +288,9 @@ def test_far_queries_keep_their_digits():
 
 
 def test_small_bandwidth_far_from_the_keys():
-    weights = weights_of(torch.tensor([1.4]), torch.tensor([0.0, 1.0, 2.0]), Y[:3].float(),
-                         bandwidth=1e-12)  # fmt: skip
+    weights = weights_of(
+        torch.tensor([1.4]), torch.tensor([0.0, 1.0, 2.0]), Y[:3].float(), bandwidth=1e-12
+    )
     torch.testing.assert_close(weights, torch.tensor([[0.0, 1.0, 0.0]]))
 
 
@@ -581,9 +582,11 @@ def test_bad_input_to_leave_one_out(keys, values, message):
 
 MODULES = [
     Module(
-        NWKernelRegression, (), lambda B, n: (torch.randn(B), torch.randn(n), torch.randn(n)),
+        NWKernelRegression,
+        (),
+        lambda B, n: (torch.randn(B), torch.randn(n), torch.randn(n)),
         faults=VALUES,
     ),
-]  # fmt: skip
+]
 
 test_life = under(MODULE, MODULES)

@@ -195,11 +195,13 @@ def test_goals_can_be_reached_and_are_not_from_the_start(watch: Watch) -> None:
     assert explorer(page).locator(".aw-reached").count() == 0
     widget = KernelRegressionExplorer(**data(page))
     best = float(widget.bandwidths()[int(widget.loo_curve.argmin())])
-    for goal, controls in enumerate([
-        {"bandwidth": best},
-        {"bandwidth": 0.01, "kernel": "triangular"},
-        {"bandwidth": 20.0},
-    ]):  # fmt: skip
+    for goal, controls in enumerate(
+        [
+            {"bandwidth": best},
+            {"bandwidth": 0.01, "kernel": "triangular"},
+            {"bandwidth": 20.0},
+        ]
+    ):
         page.goto("about:blank")
         open_with(watch, **controls)
         settle(page)

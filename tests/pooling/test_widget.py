@@ -80,10 +80,17 @@ def test_given_axes_hold_where_the_points_have_left_them() -> None:
         KernelRegressionExplorer(x=pulled, y=start.y, query=4.9)
 
 
-@pytest.mark.parametrize("moved", [
-    {"x": 4.5, "query": 4.9, "bandwidth": 19.0},  # beyond the axis of the points as they are now
-    {"x": 5.0},  # x changed and y did not
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "moved",
+    [
+        {
+            "x": 4.5,
+            "query": 4.9,
+            "bandwidth": 19.0,
+        },  # beyond the axis of the points as they are now
+        {"x": 5.0},  # x changed and y did not
+    ],
+)
 def test_copied_python_keeps_the_axes(browser: Browser, moved: dict[str, Any]) -> None:
     bench = Bench(browser, KernelRegressionExplorer)
     x = [min(number, moved["x"] - 0.01 * i) for i, number in enumerate(bench.widget.x)]
@@ -105,29 +112,32 @@ def test_points_that_are_all_alike() -> None:
     w.figure()
 
 
-@pytest.mark.parametrize(("given", "message"), [
-    ({"x": [1.0, 2.0]}, "y: expected as many numbers as in x, got None"),
-    ({"y": [1.0, 2.0]}, "x: expected as many numbers as in y, got None"),
-    ({"x": [1.0, 2.0, 3.0], "y": [1.0, 2.0]}, r"y: expected as many numbers as x \(3\), got 2"),
-    ({"x": [1.0], "y": [1.0]}, "x: expected 2 to 500 numbers, got 1"),
-    ({"x": [], "y": []}, r"x: expected a list of numbers, got shape \(0,\)"),
-    ({"x": torch.ones(2, 3), "y": torch.ones(2)}, r"x: expected .* got shape \(2, 3\)"),
-    ({"x": [0.0, float("nan")], "y": [1.0, 2.0]}, "x: expected finite numbers .* got nan"),
-    ({"x": [0.0, 1.0], "y": [1.0, float("inf")]}, "y: expected finite numbers .* got inf"),
-    ({"x": ["a", "b"], "y": [1.0, 2.0]}, "x: expected a list of numbers"),
-    ({"x": range(501), "y": range(501)}, "x: expected 2 to 500 numbers, got 501"),
-    ({"bandwidth": 0}, "bandwidth: expected a number from 0.01 to 20.0, got 0"),
-    ({"bandwidth": -1.0}, "bandwidth: expected"),
-    ({"bandwidth": float("nan")}, "bandwidth: expected"),
-    ({"query": 9.0}, "query: expected a number from 0.0 to 5.0, got 9.0"),
-    ({"kernel": "cosine"}, "kernel: expected one of gaussian, boxcar, .* got 'cosine'"),
-    ({"x_range": (0, 4)}, "x_range: expected a range around all points, .* got 0 to 4"),
-    ({"y_range": (9, 0)}, "y_range: expected two numbers .* the lower one first, got"),
-    ({"y_range": (0, float("nan"))}, "y_range: expected two numbers"),
-    ({"x_range": [0, 5, 6]}, "x_range: expected two numbers"),
-    ({"x_range": 5}, r"x_range: expected a list of numbers, got shape \(\)"),
-    ({"width": 1.0}, "width: no such control; expected one of"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"x": [1.0, 2.0]}, "y: expected as many numbers as in x, got None"),
+        ({"y": [1.0, 2.0]}, "x: expected as many numbers as in y, got None"),
+        ({"x": [1.0, 2.0, 3.0], "y": [1.0, 2.0]}, r"y: expected as many numbers as x \(3\), got 2"),
+        ({"x": [1.0], "y": [1.0]}, "x: expected 2 to 500 numbers, got 1"),
+        ({"x": [], "y": []}, r"x: expected a list of numbers, got shape \(0,\)"),
+        ({"x": torch.ones(2, 3), "y": torch.ones(2)}, r"x: expected .* got shape \(2, 3\)"),
+        ({"x": [0.0, float("nan")], "y": [1.0, 2.0]}, "x: expected finite numbers .* got nan"),
+        ({"x": [0.0, 1.0], "y": [1.0, float("inf")]}, "y: expected finite numbers .* got inf"),
+        ({"x": ["a", "b"], "y": [1.0, 2.0]}, "x: expected a list of numbers"),
+        ({"x": range(501), "y": range(501)}, "x: expected 2 to 500 numbers, got 501"),
+        ({"bandwidth": 0}, "bandwidth: expected a number from 0.01 to 20.0, got 0"),
+        ({"bandwidth": -1.0}, "bandwidth: expected"),
+        ({"bandwidth": float("nan")}, "bandwidth: expected"),
+        ({"query": 9.0}, "query: expected a number from 0.0 to 5.0, got 9.0"),
+        ({"kernel": "cosine"}, "kernel: expected one of gaussian, boxcar, .* got 'cosine'"),
+        ({"x_range": (0, 4)}, "x_range: expected a range around all points, .* got 0 to 4"),
+        ({"y_range": (9, 0)}, "y_range: expected two numbers .* the lower one first, got"),
+        ({"y_range": (0, float("nan"))}, "y_range: expected two numbers"),
+        ({"x_range": [0, 5, 6]}, "x_range: expected two numbers"),
+        ({"x_range": 5}, r"x_range: expected a list of numbers, got shape \(\)"),
+        ({"width": 1.0}, "width: no such control; expected one of"),
+    ],
+)
 def test_bad_input(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         KernelRegressionExplorer(**given)

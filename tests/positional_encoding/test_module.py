@@ -295,11 +295,14 @@ def test_rotary_bad_positions():
 
 MODULES = [
     Module(
-        SinusoidalPositionalEncoding, (6,), lambda B, n: torch.randn(B, n, 6), {"max_len": 12},
+        SinusoidalPositionalEncoding,
+        (6,),
+        lambda B, n: torch.randn(B, n, 6),
+        {"max_len": 12},
         faults=NUMPY,
     ),
     Module(LearnedPositionalEmbedding, (12, 6), lambda B, n: torch.randn(B, n, 6), faults=NUMPY),
     Module(RotaryEmbedding, (6,), lambda B, n: torch.randn(B, n, 6), faults=NUMPY),
-]  # fmt: skip
+]
 
 test_life = under(MODULE, MODULES)

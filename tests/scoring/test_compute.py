@@ -14,8 +14,15 @@ from tests.widgets.computing import equal_references
 
 COMPUTE = Path(widget.__file__).with_name("compute.js")
 STATE = (
-    "rule", "temperature", "query", "key_points", "dimension", "_additive", "_dial", "_sizes",
-)  # fmt: skip
+    "rule",
+    "temperature",
+    "query",
+    "key_points",
+    "dimension",
+    "_additive",
+    "_dial",
+    "_sizes",
+)
 
 
 def random_lab(draw: random.Random, rule: str) -> ScoringExplorer:

@@ -295,8 +295,9 @@ def test_dropout_keeps_the_mean(return_weights):
     assert ((all_gone[0] if return_weights else all_gone) == 0).all()
 
 
-@pytest.mark.parametrize("make", [lambda p: DotProductAttention(p),
-                                  lambda p: AdditiveAttention(8, 8, 6, p)])  # fmt: skip
+@pytest.mark.parametrize(
+    "make", [lambda p: DotProductAttention(p), lambda p: AdditiveAttention(8, 8, 6, p)]
+)
 def test_modules_drop_in_training_only(make):
     q, k, v = qkv_of(2, S=40, dtype=torch.float32)
     module = make(0.5)
@@ -421,12 +422,14 @@ def test_additive_by_definition():
     W = torch.cat([module.W_q.weight, module.W_k.weight], 1)
     scores = torch.tensor(
         [
-            [[(module.w_v.weight[0] @ torch.tanh(W @ torch.cat([a, b]))).item() for b in keys]
-             for a in queries]
+            [
+                [(module.w_v.weight[0] @ torch.tanh(W @ torch.cat([a, b]))).item() for b in keys]
+                for a in queries
+            ]
             for queries, keys in zip(q, k, strict=True)
         ],
         dtype=torch.float64,
-    )  # fmt: skip
+    )
     close(weights, torch.softmax(scores, -1))
     assert sum(p.numel() for p in module.parameters()) == (4 + 6 + 1) * 5
 
@@ -510,9 +513,15 @@ def test_attn_refuses(position):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.integers(0, 3), st.integers(1, 3), st.integers(1, 5), st.integers(1, 20), st.integers(1, 9),
-    st.integers(0, 2**31), st.sampled_from([torch.float64, torch.float32, *HALF]), st.booleans(),
-)  # fmt: skip
+    st.integers(0, 3),
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.integers(1, 20),
+    st.integers(1, 9),
+    st.integers(0, 2**31),
+    st.sampled_from([torch.float64, torch.float32, *HALF]),
+    st.booleans(),
+)
 def test_properties(B, H, T, S, d, seed, dtype, is_causal):
     """Any shape: dtype and shape kept, rows sum to 1 or 0, hidden is 0, both paths agree."""
     seed %= 2**31
@@ -539,24 +548,28 @@ def test_properties(B, H, T, S, d, seed, dtype, is_causal):
 
 MODULES = [
     Module(
-        LocationAttention, (4, 5, 6),
+        LocationAttention,
+        (4, 5, 6),
         lambda B, n: (torch.randn(B, n, 4), torch.randn(B, n, 5), torch.randn(B, 6, 3)),
         faults=NUMPY | ADAPTERS,
     ),
     Module(
-        AdditiveAttention, (4, 5, 6),
+        AdditiveAttention,
+        (4, 5, 6),
         lambda B, n: (torch.randn(B, n, 4), torch.randn(B, n + 1, 5), torch.randn(B, n + 1, 3)),
         faults=NUMPY | ADAPTERS,
     ),
     Module(
-        DotProductAttention, (),
+        DotProductAttention,
+        (),
         lambda B, n: (torch.randn(B, n, 4), torch.randn(B, n + 1, 4), torch.randn(B, n + 1, 3)),
     ),
     Module(
-        Attn, (4, 5, 6, 3, 2),
+        Attn,
+        (4, 5, 6, 3, 2),
         lambda B, n: (torch.randn(B, 1, 4), torch.randn(B, 1, 5), torch.randn(B, 6, 3)),
         faults=NUMPY | ADAPTERS,
     ),
-]  # fmt: skip
+]
 
 test_life = under(MODULE, MODULES)

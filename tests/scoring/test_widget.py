@@ -120,23 +120,29 @@ def test_results_follow_the_controls():
     assert lab.weights.shape == (2,)
 
 
-@pytest.mark.parametrize(("controls", "message"), [
-    ({"rule": "euclid"}, "rule: expected one of dot"),
-    ({"temperature": 0}, "temperature: expected a number from 0.05 to 50"),
-    ({"temperature": math.nan}, "temperature"),
-    ({"dimension": 513}, "dimension: expected a number from 1 to 512"),
-    ({"dimension": 2.5}, "dimension: expected an integer"),
-    ({"query": [1, 2, 3]}, "query: expected 2 coordinates, got 3"),
-    ({"query": [4, 0]}, "query: expected finite numbers from -3 to 3"),
-    ({"key_points": [1, 2, 3]}, "key_points: expected 2 to 6 pairs"),
-    ({"key_points": [1, 2]}, "key_points: expected 2 to 6 pairs"),
-    ({"key_points": [0.0] * 14}, "key_points: expected 2 to 6 pairs"),
-    ({"additive": (1, 2)}, "additive: expected four tensors"),
-    ({"additive": (W, torch.ones(3, 3), torch.ones(3), torch.ones(3))}, r"W_k of shape \(3, 2\)"),
-    ({"additive": (W, W, torch.full((3,), math.nan), torch.ones(3))}, "finite"),
-    ({"keys": [1, 2, 3, 4]}, r"keys: expected shape \(n, 2\), got \(4,\)"),
-    ({"speed": 1}, "speed: no such control"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("controls", "message"),
+    [
+        ({"rule": "euclid"}, "rule: expected one of dot"),
+        ({"temperature": 0}, "temperature: expected a number from 0.05 to 50"),
+        ({"temperature": math.nan}, "temperature"),
+        ({"dimension": 513}, "dimension: expected a number from 1 to 512"),
+        ({"dimension": 2.5}, "dimension: expected an integer"),
+        ({"query": [1, 2, 3]}, "query: expected 2 coordinates, got 3"),
+        ({"query": [4, 0]}, "query: expected finite numbers from -3 to 3"),
+        ({"key_points": [1, 2, 3]}, "key_points: expected 2 to 6 pairs"),
+        ({"key_points": [1, 2]}, "key_points: expected 2 to 6 pairs"),
+        ({"key_points": [0.0] * 14}, "key_points: expected 2 to 6 pairs"),
+        ({"additive": (1, 2)}, "additive: expected four tensors"),
+        (
+            {"additive": (W, torch.ones(3, 3), torch.ones(3), torch.ones(3))},
+            r"W_k of shape \(3, 2\)",
+        ),
+        ({"additive": (W, W, torch.full((3,), math.nan), torch.ones(3))}, "finite"),
+        ({"keys": [1, 2, 3, 4]}, r"keys: expected shape \(n, 2\), got \(4,\)"),
+        ({"speed": 1}, "speed: no such control"),
+    ],
+)
 def test_bad_input(controls, message):
     with pytest.raises(ValueError, match=message):
         ScoringExplorer(**controls)

@@ -15,8 +15,18 @@ from tests.widgets.computing import equal_references
 COMPUTE = Path(widget.__file__).with_name("compute.js")
 EMBEDDING = Path(__file__).with_name("embedding_cases.js")
 STATE = (
-    "words", "inputs", "w_q", "w_k", "w_v", "scaled", "mask", "valid", "reach", "cells", "way",
-)  # fmt: skip
+    "words",
+    "inputs",
+    "w_q",
+    "w_k",
+    "w_v",
+    "scaled",
+    "mask",
+    "valid",
+    "reach",
+    "cells",
+    "way",
+)
 TOKENS = ("a1", "a2", "the", "cat", "naïve", "注意力", "🙂", "<b>cat</b>", "$x^", "\ud800")
 
 

@@ -134,6 +134,6 @@ def test_refusals():
 
 MODULES = [
     Module(SelfAttention, (6, 4, 5), lambda B, n: torch.randn(B, n, 6), faults=NUMPY | ADAPTERS),
-]  # fmt: skip
+]
 
 test_life = under(MODULE, MODULES)

@@ -29,9 +29,12 @@ def modules(channels, dtype=torch.float64):
     """One of each kind, with weights large enough to move the gates."""
     torch.manual_seed(0)
     made = [
-        ChannelAttention(channels, 4), SpatialAttention(7), SpatialAttention(1),
-        CBAM(channels, 4, 3), CBAM(channels, 1000, 5),
-    ]  # fmt: skip
+        ChannelAttention(channels, 4),
+        SpatialAttention(7),
+        SpatialAttention(1),
+        CBAM(channels, 4, 3),
+        CBAM(channels, 1000, 5),
+    ]
     with torch.no_grad():
         for module in made:
             for parameter in module.parameters():
@@ -191,9 +194,11 @@ def test_the_spatial_gate_sees_what_the_channel_gate_let_through():
 @settings(max_examples=40, deadline=None)
 @given(
     shape=st.tuples(*(st.integers(1, n) for n in (3, 12, 6, 6))),
-    reduction=st.integers(1, 40), half=st.integers(0, 4), scale=st.sampled_from([0.0, 1.0, 1e4]),
+    reduction=st.integers(1, 40),
+    half=st.integers(0, 4),
+    scale=st.sampled_from([0.0, 1.0, 1e4]),
     seed=st.integers(0, 99),
-)  # fmt: skip
+)
 def test_properties(shape, reduction, half, scale, seed):
     x = scale * draw(*shape, seed=seed)
     channel = ChannelAttention(shape[1], reduction).double()
@@ -306,16 +311,19 @@ def test_bad_input_of_spatial_attention(x, message):
 
 # --- the contracts ------------------------------------------------------------------------------
 
-test_gate = under(GATE, [
-    Gate("channel", lambda C: ChannelAttention(C, 4), (1,)),
-    Gate("spatial", lambda C: SpatialAttention(3), (2, 3)),
-    Gate("both", lambda C: CBAM(C, 4, 3), (1, 2, 3)),
-])  # fmt: skip
+test_gate = under(
+    GATE,
+    [
+        Gate("channel", lambda C: ChannelAttention(C, 4), (1,)),
+        Gate("spatial", lambda C: SpatialAttention(3), (2, 3)),
+        Gate("both", lambda C: CBAM(C, 4, 3), (1, 2, 3)),
+    ],
+)
 
 MODULES = [
     Module(ChannelAttention, (8, 4), lambda B, n: torch.randn(B, 8, n, n - 1), faults=NUMPY),
     Module(SpatialAttention, (3,), lambda B, n: torch.randn(B, 8, n, n - 1), faults=NUMPY),
     Module(CBAM, (8, 4, 3), lambda B, n: torch.randn(B, 8, n, n - 1), faults=NUMPY | HOOKS),
-]  # fmt: skip
+]
 
 test_life = under(MODULE, MODULES)

@@ -19,9 +19,12 @@ ROOM = 100 / 900  # the box's part of the scene
 def stem(channels: int = 6) -> nn.Sequential:
     torch.manual_seed(0)
     made = nn.Sequential(
-        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(),
-        nn.Conv2d(4, channels, 5, padding=2, stride=2, bias=False), nn.BatchNorm2d(channels),
-    )  # fmt: skip
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Conv2d(4, channels, 5, padding=2, stride=2, bias=False),
+        nn.BatchNorm2d(channels),
+    )
     with torch.no_grad():
         made(torch.randn(8, 1, 30, 30))  # running statistics other than 0 and 1
         for part in made:
@@ -109,7 +112,7 @@ def test_other_objects():
         ({"top": [0, 0, 0, 0, 21]}, r"top: expected finite numbers from 0 to 20"),
         ({"reduction": 4}, r"reduction: no such control"),
     ],
-)  # fmt: skip
+)
 def test_refusals(options, message):
     with pytest.raises(ValueError, match=message):
         SpatialMaskExplorer(**options)

@@ -26,10 +26,15 @@ ROOT = Path(__file__).parents[2]
 def stored(widget_class: str) -> str:
     """Widget state as MyST-NB stores it, with a front end of long ago."""
     state = {
-        "_anywidget_id": widget_class, "_esm": "old code", "_css": "old style",
-        "layout": "IPY_MODEL_b", "_model_module": "anywidget", "tooltip": None,
-        "title": "</script><b>", "gain": 1.5,
-    }  # fmt: skip
+        "_anywidget_id": widget_class,
+        "_esm": "old code",
+        "_css": "old style",
+        "layout": "IPY_MODEL_b",
+        "_model_module": "anywidget",
+        "tooltip": None,
+        "title": "</script><b>",
+        "gain": 1.5,
+    }
     layout = {"model_name": "LayoutModel", "state": {"width": None}}
     names = ("weights", "_floats")  # a result and an input
     buffers = [{"path": [name], "data": "AAAA", "encoding": "base64"} for name in names]

@@ -115,8 +115,17 @@ def test_one_step_is_adamw():
     ours = nn.Linear(4, 3)
     theirs = copy.deepcopy(ours)
     x, y = blobs(30)
-    fit(ours, (x, y), epochs=1, batch_size=30, lr=0.01, warmup=1.0, weight_decay=0.3,
-        label_smoothing=0.1, progress=False)  # fmt: skip
+    fit(
+        ours,
+        (x, y),
+        epochs=1,
+        batch_size=30,
+        lr=0.01,
+        warmup=1.0,
+        weight_decay=0.3,
+        label_smoothing=0.1,
+        progress=False,
+    )
     optimiser = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.3)
     F.cross_entropy(theirs(x), y, label_smoothing=0.1).backward()
     optimiser.step()
@@ -317,8 +326,9 @@ def test_a_finished_run_is_only_loaded(tmp_path):
         raise AssertionError("it trained again")
 
     model = net(seed=5)
-    history = fit(model, blobs(), blobs(seed=1), augment=never,
-                  checkpoint=tmp_path / "run.pt", **QUICK)  # fmt: skip
+    history = fit(
+        model, blobs(), blobs(seed=1), augment=never, checkpoint=tmp_path / "run.pt", **QUICK
+    )
     assert same(bits(model), want[0])
     assert without_seconds(history) == want[1]
     stopped = {"epochs": 200, "lr": 0.1, "patience": 2, "progress": False}
@@ -346,8 +356,15 @@ def test_broken_and_foreign_checkpoints(tmp_path, monkeypatch):
     torch.save({"weights": torch.ones(3)}, foreign)
     bomb = io.BytesIO()
     torch.save({"settings": Bomb()}, bomb)
-    for content in (b"", good[:100], good[: len(good) // 2], b"hello", foreign.getvalue(),
-                    bomb.getvalue(), pickle.dumps(Bomb(), 2)):  # fmt: skip
+    for content in (
+        b"",
+        good[:100],
+        good[: len(good) // 2],
+        b"hello",
+        foreign.getvalue(),
+        bomb.getvalue(),
+        pickle.dumps(Bomb(), 2),
+    ):
         path.write_bytes(content)
         model = net()
         before = bits(model)
@@ -509,11 +526,18 @@ def test_training_on_an_accelerator(tmp_path):
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("epochs", 0), ("epochs", 2.5), ("batch_size", 0), ("patience", 0), ("lr", -1),
-        ("lr", math.nan), ("weight_decay", -0.1), ("weight_decay", math.inf), ("warmup", 1.5),
+        ("epochs", 0),
+        ("epochs", 2.5),
+        ("batch_size", 0),
+        ("patience", 0),
+        ("lr", -1),
+        ("lr", math.nan),
+        ("weight_decay", -0.1),
+        ("weight_decay", math.inf),
+        ("warmup", 1.5),
         ("label_smoothing", -0.1),
     ],
-)  # fmt: skip
+)
 def test_bad_options_are_named(option, value):
     with pytest.raises(ValueError, match=rf"^{option}: expected .* got {value}"):
         fit(net(), blobs(), blobs(), **{"progress": False, option: value})

@@ -185,8 +185,14 @@ WRONG = [
     ("cache_mask", lambda new, past: cache_mask(new, past).float(), "should be boolean"),
     ("cache_mask", lambda new, past: causal_mask(new, new + past), "aligned at the top left"),
     ("cache_mask", lambda new, past: ~cache_mask(new, past), "polarity"),
-    ("cache_mask", lambda new, past: cache_mask(new, past - 1)[:, :1].expand(new, 1) &
-     (torch.arange(past + new) < past + torch.arange(new)[:, None]), "look at itself"),
+    (
+        "cache_mask",
+        lambda new, past: (
+            cache_mask(new, past - 1)[:, :1].expand(new, 1)
+            & (torch.arange(past + new) < past + torch.arange(new)[:, None])
+        ),
+        "look at itself",
+    ),
     ("cache_mask", lambda new, past: cache_mask(new, past) | True, "new ones behind them"),
     ("cache_mask", lambda new, past: cache_mask(new, past).T, "transposed"),
     ("cache_mask", lambda new, past: causal_mask(new + past), "a row for the old queries"),
@@ -200,7 +206,7 @@ WRONG = [
     ("nucleus", rising, "sort in falling order"),
     ("nucleus", lambda logits, p: logits.softmax(-1), "nothing has been left out"),
     ("nucleus", lambda logits, p: nucleus(logits, p)[None], "has shape (1, 5), expected (5,)"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "answer", "message"), WRONG)

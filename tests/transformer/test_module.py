@@ -64,17 +64,33 @@ VARIANTS = list(itertools.product([True, False], ["relu", "gelu"], [True, False]
 
 def encoder_pair(norm_first, activation, bias, dtype=torch.float64, **options):
     theirs = nn.TransformerEncoderLayer(
-        12, 3, 20, norm_first=norm_first, activation=activation, bias=bias, batch_first=True,
-        dtype=dtype, layer_norm_eps=1e-3, **options,
-    )  # fmt: skip
+        12,
+        3,
+        20,
+        norm_first=norm_first,
+        activation=activation,
+        bias=bias,
+        batch_first=True,
+        dtype=dtype,
+        layer_norm_eps=1e-3,
+        **options,
+    )
     return shaken(theirs), EncoderBlock.from_torch(theirs)
 
 
 def decoder_pair(norm_first, activation, bias, dtype=torch.float64, **options):
     theirs = nn.TransformerDecoderLayer(
-        12, 3, 20, norm_first=norm_first, activation=activation, bias=bias, batch_first=True,
-        dtype=dtype, layer_norm_eps=1e-3, **options,
-    )  # fmt: skip
+        12,
+        3,
+        20,
+        norm_first=norm_first,
+        activation=activation,
+        bias=bias,
+        batch_first=True,
+        dtype=dtype,
+        layer_norm_eps=1e-3,
+        **options,
+    )
     return shaken(theirs), DecoderBlock.from_torch(theirs)
 
 
@@ -442,10 +458,12 @@ def test_sample_follows_the_probabilities():
         (lambda: sample(torch.zeros(3), -1), r"temperature: expected a number of at least 0"),
         (lambda: sample(torch.zeros(3), top_k=4), r"top_k: expected .* from 1 to 3, got 4"),
         (lambda: EncoderBlock(12, 3)(torch.zeros(2, 12)), r"x: expected shape \(B, number, D = 12"),
-        (lambda: DecoderBlock(12, 3)(torch.zeros(2, 4, 12), torch.zeros(2, 4, 8)),
-         r"memory: expected shape \(B, number, D = 12\), got \(2, 4, 8\)"),
+        (
+            lambda: DecoderBlock(12, 3)(torch.zeros(2, 4, 12), torch.zeros(2, 4, 8)),
+            r"memory: expected shape \(B, number, D = 12\), got \(2, 4, 8\)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input(make, message):
     with pytest.raises(ValueError, match=message):
         make()
@@ -481,27 +499,36 @@ MODULES = [
     Module(FeedForward, (8,), lambda B, n: torch.randn(B, n, 8), faults=NUMPY),
     Module(EncoderBlock, (8, 2), lambda B, n: torch.randn(B, n, 8), faults=NUMPY),
     Module(
-        DecoderBlock, (8, 2), lambda B, n: (torch.randn(B, n, 8), torch.randn(B, n + 1, 8)),
-        faults=NUMPY,
-    ),
-    Module(
-        TransformerEncoder, (8, 2, 2), lambda B, n: torch.randn(B, n, 8),
-        faults=NUMPY,
-    ),
-    Module(
-        TransformerDecoder, (8, 2, 2),
+        DecoderBlock,
+        (8, 2),
         lambda B, n: (torch.randn(B, n, 8), torch.randn(B, n + 1, 8)),
         faults=NUMPY,
     ),
     Module(
-        CausalSelfAttention, (8, 2), lambda B, n: torch.randn(B, n, 8),
+        TransformerEncoder,
+        (8, 2, 2),
+        lambda B, n: torch.randn(B, n, 8),
+        faults=NUMPY,
+    ),
+    Module(
+        TransformerDecoder,
+        (8, 2, 2),
+        lambda B, n: (torch.randn(B, n, 8), torch.randn(B, n + 1, 8)),
+        faults=NUMPY,
+    ),
+    Module(
+        CausalSelfAttention,
+        (8, 2),
+        lambda B, n: torch.randn(B, n, 8),
         faults=NUMPY | HOOKS | CONSTANT,
     ),
     Module(CausalBlock, (8, 2), lambda B, n: torch.randn(B, n, 8), faults=NUMPY | HOOKS | CONSTANT),
     Module(
-        LanguageModel, (7, 8, 2, 2), lambda B, n: torch.randint(7, (B, n)),
+        LanguageModel,
+        (7, 8, 2, 2),
+        lambda B, n: torch.randint(7, (B, n)),
         faults=NUMPY | HOOKS | META | VALUES,
     ),
-]  # fmt: skip
+]
 
 test_life = under(MODULE, MODULES)

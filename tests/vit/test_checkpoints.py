@@ -123,8 +123,13 @@ def timm_logits(s, images):
     prefix = [s[t].expand(len(x), -1, -1) for t in ("cls_token", "dist_token") if t in s]
     x = torch.cat([*prefix, x], 1) + s["pos_embed"]
     names = [f"blocks.{i}." for i in range(L)]
-    x = blocks(x, [(norm(*both(b + "norm1")), attend(b + "attn"), norm(*both(b + "norm2")),
-                    mlp(b + "mlp")) for b in names])  # fmt: skip
+    x = blocks(
+        x,
+        [
+            (norm(*both(b + "norm1")), attend(b + "attn"), norm(*both(b + "norm2")), mlp(b + "mlp"))
+            for b in names
+        ],
+    )
     x = norm(*both("norm"))(x)
     if "pre_logits.fc.weight" in s:
         x = F.linear(x, *both("pre_logits.fc")).tanh()
@@ -160,8 +165,11 @@ def hf_state(seed=2, *, new=False, prefix="vit.", kind="classifier"):
     for i in range(L):
         layer = f"{prefix}layers.{i}." if new else f"{prefix}encoder.layer.{i}."
         shapes |= {layer + HF_NAMES[x][new]: shape for x, shape in sizes.items()}
-    heads = {"classifier": ["classifier"], "base": [],
-             "deit": ["cls_classifier", "distillation_classifier"]}[kind]  # fmt: skip
+    heads = {
+        "classifier": ["classifier"],
+        "base": [],
+        "deit": ["cls_classifier", "distillation_classifier"],
+    }[kind]
     shapes |= dict.fromkeys(heads, (CLASSES, D))
     if kind == "base":
         shapes["pooler.dense"] = (D, D)
@@ -197,8 +205,18 @@ def hf_logits(s, images, *, new=False, prefix="vit."):
         + s[e + "position_embeddings"]
     )
     layers = [f"{prefix}layers.{i}." if new else f"{prefix}encoder.layer.{i}." for i in range(L)]
-    x = blocks(x, [(norm(*both(b + "layernorm_before")), attend(b),
-                    norm(*both(b + "layernorm_after")), mlp(b)) for b in layers])  # fmt: skip
+    x = blocks(
+        x,
+        [
+            (
+                norm(*both(b + "layernorm_before")),
+                attend(b),
+                norm(*both(b + "layernorm_after")),
+                mlp(b),
+            )
+            for b in layers
+        ],
+    )
     x = norm(*both(prefix + "layernorm"))(x)
     if "pooler.dense.weight" in s:
         return F.linear(x[:, 0], *both("pooler.dense")).tanh()
@@ -224,10 +242,13 @@ def jax_arrays(seed=3, *, new=False, prefix="", representation=None, classes=CLA
     attention, mlp, second, position = jax_names(new)
     d = D // H
     shapes = {
-        "embedding/kernel": (PATCH, PATCH, C, D), "embedding/bias": (D,), "cls": (1, 1, D),
-        position: (1, 1 + N, D), "Transformer/encoder_norm/scale": (D,),
+        "embedding/kernel": (PATCH, PATCH, C, D),
+        "embedding/bias": (D,),
+        "cls": (1, 1, D),
+        position: (1, 1 + N, D),
+        "Transformer/encoder_norm/scale": (D,),
         "Transformer/encoder_norm/bias": (D,),
-    }  # fmt: skip
+    }
     for i in range(L):
         block = f"Transformer/encoderblock_{i}/"
         for layer in ("LayerNorm_0", second):
@@ -289,8 +310,13 @@ def jax_logits(arrays, images, *, new=False, prefix=""):
     x = x.flatten(1, 2)
     x = torch.cat([s["cls"].expand(len(x), -1, -1), x], 1) + s[position]
     names = [f"Transformer/encoderblock_{i}/" for i in range(L)]
-    x = blocks(x, [(normal(b + "LayerNorm_0"), attend(b + attention), normal(b + second),
-                    mlp(b + mlp_)) for b in names])  # fmt: skip
+    x = blocks(
+        x,
+        [
+            (normal(b + "LayerNorm_0"), attend(b + attention), normal(b + second), mlp(b + mlp_))
+            for b in names
+        ],
+    )
     x = normal("Transformer/encoder_norm")(x)[:, 0]
     if "pre_logits/kernel" in s:
         x = dense("pre_logits")(x).tanh()
@@ -356,8 +382,15 @@ def test_hugging_face_base_model(tmp_path, new):
     told = load(m, tmp_path / "model.safetensors", notes=1)
     assert told == ["representation layer not loaded: only one has it"]
     want = {k: v for k, v in state.items() if "pooler" not in k}
-    close(m.features(IMAGES)[:, 0], hf_logits({**want, "classifier.weight": torch.eye(D),
-          "classifier.bias": torch.zeros(D)}, IMAGES, new=new, prefix=""))  # fmt: skip
+    close(
+        m.features(IMAGES)[:, 0],
+        hf_logits(
+            {**want, "classifier.weight": torch.eye(D), "classifier.bias": torch.zeros(D)},
+            IMAGES,
+            new=new,
+            prefix="",
+        ),
+    )
 
 
 @pytest.mark.parametrize("new", [False, True])
@@ -544,9 +577,13 @@ def test_every_missing_tensor_is_named(tmp_path, layout):
 
 
 def test_what_is_too_much_is_named(tmp_path):
-    for extra, layout in (("blocks.2.norm1.weight", "timm"), ("ls1.gamma", "timm"),
-                          ("vit.embeddings.mask_token", "hf"), ("Transformer/other/scale", "jax"),
-                          ("dist_token", "timm")):  # fmt: skip
+    for extra, layout in (
+        ("blocks.2.norm1.weight", "timm"),
+        ("ls1.gamma", "timm"),
+        ("vit.embeddings.mask_token", "hf"),
+        ("Transformer/other/scale", "jax"),
+        ("dist_token", "timm"),
+    ):
         path = tmp_path / f"model.{'npz' if layout == 'jax' else 'safetensors'}"
         if layout == "jax":
             np.savez(path, **jax_arrays(), **{extra: np.ones(3)})
@@ -665,9 +702,15 @@ def test_small_files_that_promise_giants(tmp_path):
 
 
 def test_strange_tensors(tmp_path):
-    for strange in (torch.ones(1, 1, D).long(), torch.ones(1, 1, D).to_sparse(),
-                    torch.ones(1, 1, D, device="meta"), torch.ones(1, 1, D) + 0j, 3, None,
-                    [torch.ones(1)]):  # fmt: skip
+    for strange in (
+        torch.ones(1, 1, D).long(),
+        torch.ones(1, 1, D).to_sparse(),
+        torch.ones(1, 1, D, device="meta"),
+        torch.ones(1, 1, D) + 0j,
+        3,
+        None,
+        [torch.ones(1)],
+    ):
         torch.save({**timm_state(), "cls_token": strange}, tmp_path / "strange.pth")
         refused(tmp_path / "strange.pth", "path: expected .*cls_token")
     for whole in ([], {}, torch.ones(3), {1: torch.ones(2)}, "text"):
@@ -706,9 +749,17 @@ def test_transformers(tmp_path, kind):
     torch.manual_seed(0)
     config = transformers.DeiTConfig if kind.startswith("DeiT") else transformers.ViTConfig
     peer = getattr(transformers, kind)(
-        config(hidden_size=D, num_hidden_layers=L, num_attention_heads=H, intermediate_size=HIDDEN,
-               image_size=SIZE, patch_size=PATCH, num_labels=CLASSES, layer_norm_eps=1e-6)
-    ).eval()  # fmt: skip
+        config(
+            hidden_size=D,
+            num_hidden_layers=L,
+            num_attention_heads=H,
+            intermediate_size=HIDDEN,
+            image_size=SIZE,
+            patch_size=PATCH,
+            num_labels=CLASSES,
+            layer_norm_eps=1e-6,
+        )
+    ).eval()
     for p in peer.parameters():
         nn.init.normal_(p, std=0.4)
     peer.save_pretrained(tmp_path)

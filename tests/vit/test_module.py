@@ -20,9 +20,14 @@ from tests.contracts.faults import ADAPTERS, HOOKS, NUMPY
 from tests.helpers import close
 
 SMALL = {
-    "img_size": 12, "patch_size": 4, "in_channels": 2, "num_classes": 5, "embed_dim": 12,
-    "depth": 3, "num_heads": 3,
-}  # fmt: skip
+    "img_size": 12,
+    "patch_size": 4,
+    "in_channels": 2,
+    "num_classes": 5,
+    "embed_dim": 12,
+    "depth": 3,
+    "num_heads": 3,
+}
 VARIANTS = {
     "plain": {},
     "distilled": {"distilled": True},
@@ -186,14 +191,20 @@ def test_counts_at_384_pixels():
 
 
 @given(
-    p=st.integers(1, 4), grid=st.integers(1, 4), D=st.integers(1, 8), L=st.integers(1, 3),
-    C=st.integers(0, 5), R=st.sampled_from([None, 1, 7]), distilled=st.booleans(),
-)  # fmt: skip
+    p=st.integers(1, 4),
+    grid=st.integers(1, 4),
+    D=st.integers(1, 8),
+    L=st.integers(1, 3),
+    C=st.integers(0, 5),
+    R=st.sampled_from([None, 1, 7]),
+    distilled=st.booleans(),
+)
 @settings(max_examples=30, deadline=None)
 def test_the_closed_form(p, grid, D, L, C, R, distilled):
     with torch.device("meta"):
-        model = VisionTransformer(p * grid, p, 3, C, D, L, 1, representation_size=R,
-                                  distilled=distilled)  # fmt: skip
+        model = VisionTransformer(
+            p * grid, p, 3, C, D, L, 1, representation_size=R, distilled=distilled
+        )
     N, d = grid**2, int(distilled)
     want = 3 * p * p * D + D + (1 + d) * D + (N + 1 + d) * D + L * (12 * D * D + 13 * D) + 2 * D
     want += D * R + R if R else 0
@@ -207,15 +218,23 @@ def test_names_and_shapes_are_timms():
         extra = attn_utils.vit_base_patch16_224_in21k(distilled=True).state_dict()
     shapes = {name: tuple(x.shape) for name, x in state.items()}
     want = {
-        "cls_token": (1, 1, 768), "pos_embed": (1, 197, 768),
-        "patch_embed.proj.weight": (768, 3, 16, 16), "patch_embed.proj.bias": (768,),
-        "norm.weight": (768,), "norm.bias": (768,),
-        "head.weight": (1000, 768), "head.bias": (1000,),
-    }  # fmt: skip
+        "cls_token": (1, 1, 768),
+        "pos_embed": (1, 197, 768),
+        "patch_embed.proj.weight": (768, 3, 16, 16),
+        "patch_embed.proj.bias": (768,),
+        "norm.weight": (768,),
+        "norm.bias": (768,),
+        "head.weight": (1000, 768),
+        "head.bias": (1000,),
+    }
     layers = {
-        "norm1": (768,), "norm2": (768,), "attn.qkv": (2304, 768), "attn.proj": (768, 768),
-        "mlp.fc1": (3072, 768), "mlp.fc2": (768, 3072),
-    }  # fmt: skip
+        "norm1": (768,),
+        "norm2": (768,),
+        "attn.qkv": (2304, 768),
+        "attn.proj": (768, 768),
+        "mlp.fc1": (3072, 768),
+        "mlp.fc2": (768, 3072),
+    }
     for i in range(12):
         for layer, shape in layers.items():
             want[f"blocks.{i}.{layer}.weight"] = shape
@@ -224,9 +243,12 @@ def test_names_and_shapes_are_timms():
     assert len(shapes) == 152
     more = {name: tuple(x.shape) for name, x in extra.items() if name not in shapes}
     assert more == {
-        "dist_token": (1, 1, 768), "head_dist.weight": (21843, 768), "head_dist.bias": (21843,),
-        "pre_logits.fc.weight": (768, 768), "pre_logits.fc.bias": (768,),
-    }  # fmt: skip
+        "dist_token": (1, 1, 768),
+        "head_dist.weight": (21843, 768),
+        "head_dist.bias": (21843,),
+        "pre_logits.fc.weight": (768, 768),
+        "pre_logits.fc.bias": (768,),
+    }
     assert extra["pos_embed"].shape == (1, 198, 768)
 
 
@@ -457,10 +479,14 @@ def test_attention_with_weights():
     close(first, output[:, :2])
     close(few, weights[:, :, :2])
     theirs = nn.MultiheadAttention(12, 3, batch_first=True).double()
-    theirs.load_state_dict({
-        "in_proj_weight": attention.qkv.weight, "in_proj_bias": attention.qkv.bias,
-        "out_proj.weight": attention.proj.weight, "out_proj.bias": attention.proj.bias,
-    })  # fmt: skip
+    theirs.load_state_dict(
+        {
+            "in_proj_weight": attention.qkv.weight,
+            "in_proj_bias": attention.qkv.bias,
+            "out_proj.weight": attention.proj.weight,
+            "out_proj.bias": attention.proj.bias,
+        }
+    )
     close(output, theirs(x, x, x, need_weights=False)[0])
     with pytest.raises(ValueError, match="x: expected a width of 12"):
         attention(x[..., 1:])
@@ -548,23 +574,31 @@ def test_bad_images_are_named():
 
 MODULES = [
     Module(
-        VisionTransformer, (), lambda B, n: torch.randn(B, 2, 12, 12),
+        VisionTransformer,
+        (),
+        lambda B, n: torch.randn(B, 2, 12, 12),
         {**SMALL, "depth": 2, "distilled": True, "representation_size": 7},
         faults=NUMPY | ADAPTERS | HOOKS,
     ),
     Module(
-        PatchEmbedding, (12, 4, 2, 6), lambda B, n: torch.randn(B, 2, 12, 12),
+        PatchEmbedding,
+        (12, 4, 2, 6),
+        lambda B, n: torch.randn(B, 2, 12, 12),
         faults=NUMPY | ADAPTERS,
     ),
     Module(
-        Attention, (8, 2, True, 0.0, 0.0), lambda B, n: torch.randn(B, n, 8),
+        Attention,
+        (8, 2, True, 0.0, 0.0),
+        lambda B, n: torch.randn(B, n, 8),
         faults=ADAPTERS | HOOKS,
     ),
     Module(
-        Block, (8, 2, 2.0, True, 0.0, 0.0, 0.0), lambda B, n: torch.randn(B, n, 8),
+        Block,
+        (8, 2, 2.0, True, 0.0, 0.0, 0.0),
+        lambda B, n: torch.randn(B, n, 8),
         faults=ADAPTERS | HOOKS,
     ),
     Module(DropPath, (0.5,), lambda B, n: torch.randn(B, n, 8)),
-]  # fmt: skip
+]
 
 test_life = under(MODULE, MODULES)

@@ -109,10 +109,12 @@ def test_counts_are_those_of_a_model(model: VisionTransformer, images: torch.Ten
             vit = VisionTransformer(patch_size=int(patch), depth=1)
         w = PatchExplorer(patch=patch)
         want = [
-            vit.pos_embed.shape[1], 3 * int(patch) ** 2,
-            sum(p.numel() for p in vit.patch_embed.parameters()), vit.pos_embed.numel(),
+            vit.pos_embed.shape[1],
+            3 * int(patch) ** 2,
+            sum(p.numel() for p in vit.patch_embed.parameters()),
+            vit.pos_embed.numel(),
             vit.pos_embed.shape[1] ** 2,
-        ]  # fmt: skip
+        ]
         assert w.counts.tolist() == want
         assert w.row.sum() == pytest.approx(1, abs=1e-5)
 
@@ -145,35 +147,46 @@ WEIGHTS = torch.full((2, 1, 1, 5, 5), 0.2)
 PAIR = torch.zeros(2, 1, 4, 4)
 
 
-@pytest.mark.parametrize(("given", "message"), [
-    ({"patch": "15"}, "patch: expected one of 14, 16"),
-    ({"patch": 16}, "patch: expected one of"),
-    ({"layer": 4}, "layer: expected a number from 1 to 3, got 4"),
-    ({"head": 1.5}, "head: expected an integer, got 1.5"),
-    ({"head": 5}, "head: expected a number from 1 to 4"),
-    ({"picture": 2}, "picture: expected a number from 0 to 1"),
-    ({"down": 1.1}, "down: expected a number from 0"),
-    ({"view": "flow"}, "view: expected one of"),
-    ({"colour": 1}, "colour: no such control"),
-    ({"images": torch.zeros(2, 3)}, r"images: expected shape \(M, C, .* got \(2, 3\)"),
-    ({"images": torch.zeros(1, 2, 8, 8)}, "images: expected shape"),
-    ({"images": torch.full((1, 1, 4, 4), float("nan"))}, "images: expected finite numbers"),
-    ({"images": PAIR, "names": ["one"]}, "names: expected 2, one for each image, got 1"),
-    ({"weights": WEIGHTS}, "images: expected beside weights, got None"),
-    ({"images": PAIR, "weights": WEIGHTS, "patch_size": 2}, "embed_dim: expected beside weights"),
-    (
-        {"images": PAIR, "weights": WEIGHTS, "patch_size": 3, "embed_dim": 8},
-        "patch_size: expected a divisor of 4 and 4, got 3",
-    ),
-    (
-        {"images": PAIR, "weights": WEIGHTS[:1], "patch_size": 2, "embed_dim": 8},
-        r"weights: expected shape \(2, L, H, 5, 5\), got \(1, 1, 1, 5, 5\)",
-    ),
-    (
-        {"images": PAIR, "weights": torch.zeros(2, 40, 40, 5, 5), "patch_size": 2, "embed_dim": 8},
-        "images: expected at most 245760 bytes with weights, got 320",
-    ),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"patch": "15"}, "patch: expected one of 14, 16"),
+        ({"patch": 16}, "patch: expected one of"),
+        ({"layer": 4}, "layer: expected a number from 1 to 3, got 4"),
+        ({"head": 1.5}, "head: expected an integer, got 1.5"),
+        ({"head": 5}, "head: expected a number from 1 to 4"),
+        ({"picture": 2}, "picture: expected a number from 0 to 1"),
+        ({"down": 1.1}, "down: expected a number from 0"),
+        ({"view": "flow"}, "view: expected one of"),
+        ({"colour": 1}, "colour: no such control"),
+        ({"images": torch.zeros(2, 3)}, r"images: expected shape \(M, C, .* got \(2, 3\)"),
+        ({"images": torch.zeros(1, 2, 8, 8)}, "images: expected shape"),
+        ({"images": torch.full((1, 1, 4, 4), float("nan"))}, "images: expected finite numbers"),
+        ({"images": PAIR, "names": ["one"]}, "names: expected 2, one for each image, got 1"),
+        ({"weights": WEIGHTS}, "images: expected beside weights, got None"),
+        (
+            {"images": PAIR, "weights": WEIGHTS, "patch_size": 2},
+            "embed_dim: expected beside weights",
+        ),
+        (
+            {"images": PAIR, "weights": WEIGHTS, "patch_size": 3, "embed_dim": 8},
+            "patch_size: expected a divisor of 4 and 4, got 3",
+        ),
+        (
+            {"images": PAIR, "weights": WEIGHTS[:1], "patch_size": 2, "embed_dim": 8},
+            r"weights: expected shape \(2, L, H, 5, 5\), got \(1, 1, 1, 5, 5\)",
+        ),
+        (
+            {
+                "images": PAIR,
+                "weights": torch.zeros(2, 40, 40, 5, 5),
+                "patch_size": 2,
+                "embed_dim": 8,
+            },
+            "images: expected at most 245760 bytes with weights, got 320",
+        ),
+    ],
+)
 def test_bad_input(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PatchExplorer(**given)
