@@ -10,6 +10,20 @@ def settle(page: Page) -> None:
     page.evaluate("() => new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f)))")
 
 
+def come_to_rest(page: Page) -> None:
+    """Wait until the page has neither scrolled nor grown for ten frames."""
+    page.evaluate(
+        """async () => {
+            const now = () => `${scrollX} ${scrollY} ${document.documentElement.scrollHeight}`;
+            for (let before = now(), same = 0; same < 10; ) {
+                await new Promise(requestAnimationFrame);
+                same = now() === before ? same + 1 : 0;
+                before = now();
+            }
+        }"""
+    )
+
+
 def move_slider(slider: Locator, value: float) -> None:
     """Drag a slider to a value and let go of it."""
     slider.evaluate(

@@ -81,7 +81,7 @@ def test_lines_follow_query_faders_and_ticks(watch: Watch) -> None:
         settle(page)
         return np.array(
             box.locator(".aw-strong line").evaluate_all(
-                "all => all.map((l) => l.style.display ? 0 : Number(l.getAttribute('stroke-width')))"
+                "all => all.map((l) => l.style.display ? 0 : +l.getAttribute('stroke-width'))"
             )
         ).reshape(4, 6)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import BrowserContext, Locator, Page
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from attn_utils.widgets import KernelRegressionExplorer
-from tests.driving import settle
+from tests.driving import come_to_rest, settle
 from tests.pages import Watch
 
 PATH = "book/02-attention-pooling.html"
@@ -118,7 +119,6 @@ def test_keyboard_alone(watch: Watch) -> None:
         for key in keys:
             page.keyboard.press(key)
             settle(page)
-    page.wait_for_timeout(500)  # keys that repeat commit once they rest
     end = copied(page)
     room = start.grid()[-1].item() - start.grid()[0].item()
     assert end.query == pytest.approx(start.query - 0.11 * room, abs=0.002)
@@ -128,7 +128,7 @@ def test_keyboard_alone(watch: Watch) -> None:
     agrees(page, end)
     point = box.get_by_role("slider", name="point 3", exact=True)
     weight = f"weight {end.weights[2]:.3f}"
-    assert weight in (point.get_attribute("aria-valuetext") or "")
+    expect(point).to_have_attribute("aria-valuetext", re.compile(re.escape(weight)))
     area = box.get_by_role("slider", name="query", exact=True).get_attribute("aria-valuetext")
     assert area is not None
     assert "prediction" in area
@@ -230,12 +230,14 @@ def test_a_finger_drags_the_query_and_scrolls_elsewhere(phone: BrowserContext, s
     watch = Watch(phone, site)
     page = watch.open(PATH)
     box = explorer(page)
+    page.wait_for_function("() => window.MathJax?.startup?.document?.lazyTypesetAll")
+    page.evaluate("() => MathJax.startup.document.lazyTypesetAll()")  # nothing moves later
     touch = page.context.new_cdp_session(page)
 
     def swipe(target: Locator, right: float, down: float) -> float:
         """Swipe from the lower end of the target and tell how far the widget moved up."""
         target.scroll_into_view_if_needed()
-        page.wait_for_timeout(600)  # formulas above are set as they come near
+        come_to_rest(page)
         area, widget = target.bounding_box(), box.bounding_box()
         assert area
         assert widget
@@ -247,9 +249,9 @@ def test_a_finger_drags_the_query_and_scrolls_elsewhere(phone: BrowserContext, s
         send("touchStart", {"x": x, "y": y})
         for step in range(1, 9):
             send("touchMove", {"x": x + right * step / 8, "y": y + down * step / 8})
-            page.wait_for_timeout(20)
+            settle(page)
         send("touchEnd")
-        page.wait_for_timeout(300)
+        come_to_rest(page)
         after = box.bounding_box()
         assert after
         return widget["y"] - after["y"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from attn_utils.widgets import ScoringExplorer
 from tests.driving import settle
@@ -45,8 +46,7 @@ def test_keyboard_alone(watch: Watch) -> None:
     key = lab(page).get_by_role("slider", name="key 2")
     key.focus()
     page.keyboard.press("ArrowUp")
-    page.wait_for_timeout(400)  # spoken values follow once things rest
-    assert "key 2 at -0.80, 1.70" in (key.get_attribute("aria-valuetext") or "")
+    expect(key).to_have_attribute("aria-valuetext", re.compile(re.escape("key 2 at -0.80, 1.70")))
     dial = lab(page).get_by_label("dimension d", exact=True)
     dial.focus()
     page.keyboard.press("ArrowRight")

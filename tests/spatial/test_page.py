@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -99,8 +100,7 @@ def test_keys(watch: Watch) -> None:
         page.keyboard.press(key)
     assert places(page)[0] == (start[0][0] + 2, max(0, start[0][1] + 1 - 10))
     expect(handle).to_have_attribute("aria-label", "the framed object, arrow keys move it")
-    page.wait_for_timeout(200)
-    assert "pixels from the left" in (handle.get_attribute("aria-valuetext") or "")
+    expect(handle).to_have_attribute("aria-valuetext", re.compile("pixels from the left"))
     names = [object_of(page, n).get_attribute("aria-label") for n in range(5)]
     assert len(set(names)) == 5
 
