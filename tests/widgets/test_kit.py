@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,7 +67,11 @@ def hostile(spec: dict[str, Any]) -> list[Any]:
     if spec["kind"] != "text":
         values.append("<img src=x onerror=alert(1)>")
     if "pattern" in spec:
-        values.append("g" * spec["max"])
+        # a letter that is no hexadecimal digit, a sign that no date has
+        texts = ("g" * spec["max"], "€")
+        refused = [t for t in texts if not re.fullmatch(spec["pattern"], t, re.DOTALL)]
+        assert refused, spec
+        values += refused
     if spec["kind"] == "number" and spec["step"] != "any":
         values += [spec["min"] + spec["step"] / 2, spec["max"] + spec["step"]]
     return values
