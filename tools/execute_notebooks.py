@@ -9,6 +9,7 @@ thing said is which cell of which notebook failed, and why.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import time
@@ -112,6 +113,8 @@ def execute_missing(root: Path, build: Path) -> None:
     if not missing:
         return
     prepare_kernels()
+    # Lists the machine's fonts, once; where that takes long it warns, which fails a notebook.
+    importlib.import_module("matplotlib.font_manager")
     timeout = seconds_per_cell(root)
     print(f"Executing {len(missing)} notebooks, {PROCESSES} at a time", flush=True)
     failure: BaseException | None = None
