@@ -124,3 +124,26 @@ class Bench:
     def screenshot(self, part: str) -> Picture:
         png = self.page.locator(part).screenshot()
         return np.asarray(imread(io.BytesIO(png)))[..., :3]
+
+
+def another(spec: dict[str, Any], value: Any) -> Any:
+    """A value that the control may take, other than the present one."""
+    kind = spec["kind"]
+    if kind == "choice":
+        return next(option for option in spec["options"] if option != value)
+    if kind == "switch":
+        return not value
+    if kind == "text":
+        return value[::-1]
+    if kind == "numbers":
+        swapped = value[::-1]  # a list in which each number stands once stays one
+        first = spec["max"] if value[0] == spec["min"] else spec["min"]
+        return swapped if swapped != value else [first, *value[1:]]
+    step = (spec["max"] - spec["min"]) / 7 if spec["step"] == "any" else spec["step"]
+    changed = value - step if value + step > spec["max"] else value + step
+    return round(changed, 6)
+
+
+def changed_state(widget: LiveWidget) -> dict[str, Any]:
+    """Another value for each control."""
+    return {name: another(spec, getattr(widget, name)) for name, spec in widget._controls}
