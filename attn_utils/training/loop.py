@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import operator
 import os
 import time
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from attn_utils.core.arguments import check_probability, check_sizes
 
 from .progress import rewrite
-from .resume import own_random_numbers, read_checkpoint, write_checkpoint
+from .resume import check_writable, own_random_numbers, read_checkpoint, write_checkpoint
 
 __all__ = ["History", "accuracy", "best_device", "fit"]
 
@@ -82,7 +84,8 @@ def fit(
         patience: stop after so many epochs without a better one; needs ``valid``.
         device: where to train; see :func:`best_device`.
         checkpoint: a file that is replaced after every epoch. If it exists, training goes on from
-            it, whatever the model's weights; if it is complete, nothing is trained.
+            it, whatever the model's weights; if it is complete, nothing is trained. It is checked
+            as a whole before anything is changed.
         seed: of shuffling, dropout and augmentation.
         progress: write one line to standard output, rewritten while somebody can watch it.
 
@@ -91,7 +94,9 @@ def fit(
 
     Raises:
         ValueError: labels that the model has no class for, outputs that are no logits, a
-            checkpoint that is broken or of another training.
+            checkpoint that is broken, of another training, or where no file can be written.
+        OSError: a checkpoint cannot be written because the disk is full, for instance; the one
+            of the epoch before is still there.
 
     References:
         Loshchilov & Hutter (2019). Decoupled weight decay regularization.
@@ -106,22 +111,32 @@ def fit(
         "patience": patience,
         "seed": seed,
     }
+    # Python's own numbers: a checkpoint with NumPy's could not be read again
+    settings = {name: _plain(value) for name, value in settings.items()}
     _check(model, settings, valid is not None)
+    epochs, batch_size, lr, weight_decay, warmup, label_smoothing, patience, seed = (
+        settings.values()
+    )
     device = torch.device(device)
     inputs, labels = _pair("train", train, device)
     held_out = None if valid is None else _pair("valid", valid, device)
     settings |= {"train": len(labels), "valid": 0 if held_out is None else len(held_out[1])}
-    path = None if checkpoint is None else Path(checkpoint)
-    saved = read_checkpoint(path, settings, model) if path is not None and path.exists() else None
+    path, saved = None if checkpoint is None else Path(checkpoint), None
+    if path is not None:
+        check_writable(path)
+        saved = read_checkpoint(path, settings, model, device) if path.exists() else None
 
     optimiser = torch.optim.AdamW(model.to(device).parameters(), lr=lr, weight_decay=weight_decay)
-    shuffle = torch.Generator().manual_seed(seed)
+    shuffle = torch.Generator("cpu").manual_seed(seed)
     steps = math.ceil(len(labels) / batch_size)  # in an epoch
     history, best = History(), None
     with own_random_numbers(device, seed) as generators:
         if saved is not None:
             model.load_state_dict(saved["model"])
-            optimiser.load_state_dict(saved["optimiser"])
+            # of the file only what AdamW has gathered: rate, decay and the like are this call's
+            optimiser.load_state_dict(
+                {**optimiser.state_dict(), "state": saved["optimiser"]["state"]}
+            )
             for generator, state in zip([shuffle, *generators], saved["random"], strict=False):
                 generator.set_state(state)
             history, best = History(**saved["history"]), saved["best"]
@@ -131,7 +146,7 @@ def fit(
                 break
             model.train()
             total = torch.zeros((), device=device)
-            order = torch.randperm(len(labels), generator=shuffle).to(device)
+            order = torch.randperm(len(labels), generator=shuffle, device="cpu").to(device)
             for step, batch in enumerate(torch.split(order, batch_size), epoch * steps):
                 # a function of the step: there is no scheduler whose state would have to be kept
                 rate = lr * _share_of_rate(step, epochs * steps, warmup)
@@ -180,7 +195,8 @@ def accuracy(model: nn.Module, inputs: Tensor, labels: Tensor, batch_size: int =
     """Compute the share of labels that the model's largest logit hits, in evaluation mode.
 
     Args:
-        model: maps inputs (B, …) to logits (B, classes) or (B, T, classes); its device counts.
+        model: maps inputs (B, …) to logits (B, classes) or (B, T, classes); its device counts. Of
+            a tuple of logits the mean is taken.
         inputs: (N, …).
         labels: (N,) or (N, T), classes counted from 0.
         batch_size: how many inputs the model gets at once.
@@ -205,6 +221,16 @@ def best_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def _plain(value: Any) -> Any:
+    """Return a number as Python's int or float; anything else, which is refused later, as it is."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    for kind in (operator.index, float):
+        with contextlib.suppress(TypeError, ValueError):
+            return kind(value)
+    return value
+
+
 def _check(model: nn.Module, settings: dict[str, Any], has_valid: bool) -> None:
     if not isinstance(model, nn.Module) or not any(True for _ in model.parameters()):
         raise ValueError(f"model: expected a module with parameters, got {type(model).__name__}")
@@ -216,11 +242,15 @@ def _check(model: nn.Module, settings: dict[str, Any], has_valid: bool) -> None:
     )
     if patience is not None and not has_valid:
         raise ValueError(f"patience: expected None without valid, got {patience}")
+    for name in ("lr", "weight_decay", "warmup", "label_smoothing"):
+        number = settings[name]
+        if not isinstance(number, int | float) or not 0 <= number < math.inf:
+            raise ValueError(f"{name}: expected a number of at least 0, got {number!r}")
     for name in ("warmup", "label_smoothing"):
         check_probability(name, settings[name])
-    for name in ("lr", "weight_decay"):
-        if not 0 <= settings[name] < math.inf:
-            raise ValueError(f"{name}: expected a number of at least 0, got {settings[name]!r}")
+    seed = settings["seed"]
+    if not isinstance(seed, int) or not -(2**63) <= seed < 2**64:  # what PyTorch takes
+        raise ValueError(f"seed: expected an integer of at most 64 bits, got {seed!r}")
 
 
 def _pair(name: str, pair: tuple[Tensor, Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -246,9 +276,9 @@ def _share_of_rate(step: int, steps: int, warmup: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (step - rising) / (steps - rising))
 
 
-def _loss(outputs: Tensor | tuple[Tensor, ...], labels: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Mean cross-entropy; of a tuple of logits, the mean of theirs."""
-    outputs = outputs if isinstance(outputs, tuple | list) else (outputs,)
+def _all_logits(outputs: Tensor | tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, ...]:
+    """Return the logits, of which a model may give several, once they fit the labels."""
+    outputs = tuple(outputs) if isinstance(outputs, tuple | list) else (outputs,)
     for logits in outputs:
         if not isinstance(logits, Tensor) or logits.shape[:-1] != labels.shape:
             got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -260,9 +290,14 @@ def _loss(outputs: Tensor | tuple[Tensor, ...], labels: Tensor, smoothing: float
                 f"labels: expected classes below the model's {logits.shape[-1]}, got "
                 f"{int(labels.max())}"
             )
+    return outputs
+
+
+def _loss(outputs: Tensor | tuple[Tensor, ...], labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Mean cross-entropy; of a tuple of logits, the mean of theirs."""
     losses = [
         F.cross_entropy(logits.flatten(0, -2), labels.flatten(), label_smoothing=smoothing)
-        for logits in outputs
+        for logits in _all_logits(outputs, labels)
     ]
     return torch.stack(losses).mean()
 
@@ -275,8 +310,9 @@ def _evaluate(
     model.eval()
     loss = right = 0.0
     for x, y in zip(torch.split(inputs, batch_size), torch.split(labels, batch_size), strict=True):
-        logits = model(x)
-        loss += _loss(logits, y).item() * y.numel()
+        outputs = model(x)
+        loss += _loss(outputs, y).item() * y.numel()
+        logits = torch.stack(_all_logits(outputs, y)).mean(0)
         right += (logits.argmax(-1) == y).sum().item()
     return loss / labels.numel(), right / labels.numel()
 

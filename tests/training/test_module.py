@@ -11,14 +11,17 @@ import pickle
 import re
 import subprocess
 import sys
+import time
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from attn_utils.training import History, accuracy, best_device, fit, loop
+from attn_utils.training import History, accuracy, best_device, fit, loop, resume
 from tests.helpers import close
 
 QUICK = {"epochs": 4, "batch_size": 16, "progress": False}
@@ -284,12 +287,12 @@ def test_dying_in_the_middle_of_a_write(tmp_path, monkeypatch, where):
         patch.setattr(*target, half(getattr(*target)))
         with pytest.raises(KilledError):
             whole_run(checkpoint=path)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.pt"], "the broken part is left behind"
     state = torch.load(path, weights_only=True)
     assert len(state["history"]["train_loss"]) == 2
     got = whole_run(checkpoint=path)
     assert same(got[0], want[0])
     assert got[1] == want[1]
-    assert [p.name for p in tmp_path.iterdir()] == ["run.pt"], "the broken part is left behind"
 
 
 def test_killed_for_good_in_the_middle_of_a_write(tmp_path):
@@ -313,10 +316,14 @@ fit(net(), blobs(), blobs(seed=1), augment=jitter, checkpoint=sys.argv[1], **QUI
     root = Path(__file__).parents[2]
     process = subprocess.run([sys.executable, "-c", program, str(path)], cwd=root, timeout=120)
     assert process.returncode == 9
-    assert {p.name for p in tmp_path.iterdir()} == {"run.pt", "run.pt.part"}
+    (part,) = tmp_path.glob("run.pt.*.part")
     want, got = whole_run(), whole_run(checkpoint=path)
     assert same(got[0], want[0])
     assert got[1] == want[1]
+    assert part.exists(), "so young, it may be one that another run is writing"
+    os.utime(part, (0, 0))
+    whole_run(checkpoint=path)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
 
 
 def test_a_finished_run_is_only_loaded(tmp_path):
@@ -398,6 +405,223 @@ def test_a_checkpoint_of_another_model_or_other_data(tmp_path):
         fit(net(), blobs(60), blobs(seed=1), checkpoint=tmp_path / "run.pt", **QUICK)
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("no/such/folder/run.pt", "No such file"),
+        ("a-file/run.pt", "Not a directory"),
+        ("", "none"),
+        ("x" * 300, "too long"),
+        ("a\0b", "null"),
+    ],
+)
+def test_where_no_checkpoint_can_be_written_nothing_is_trained(tmp_path, name, reason):
+    (tmp_path / "a-file").touch()
+    model = net()
+    before = bits(model)
+    with pytest.raises(ValueError, match=rf"^checkpoint: expected a path .*{reason}"):
+        fit(model, blobs(), checkpoint=tmp_path / name, **QUICK)
+    assert same(bits(model), before)
+    assert [p.name for p in tmp_path.iterdir()] == ["a-file"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder that nobody may write to")
+def test_a_folder_that_cannot_be_written_to():
+    with pytest.raises(ValueError, match=r"^checkpoint: expected a path in a folder that can be"):
+        fit(net(), blobs(), checkpoint="/proc/self/run.pt", **QUICK)
+
+
+def test_a_full_disk(tmp_path):
+    """The disk's own words, no broken part, and the checkpoint before is whole."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "run.pt"
+    want = whole_run(checkpoint=path)
+    kept = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        with pytest.raises(
+            OSError, match=r"^checkpoint: .*other\.pt could not be written \(.*larg"
+        ):
+            whole_run(checkpoint=tmp_path / "other.pt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
+    assert path.read_bytes() == kept
+    assert same(whole_run(checkpoint=path)[0], want[0])
+
+
+def test_two_runs_write_to_one_path(tmp_path, monkeypatch):
+    """While one run writes, another writes too: both end, with the same bits."""
+    want = whole_run()
+    path = tmp_path / "run.pt"
+    save, inside = torch.save, []
+
+    def meanwhile(state, file):
+        save(state, file)
+        if not inside:
+            inside.append(1)
+            resume.write_checkpoint(path, state)
+
+    monkeypatch.setattr(torch, "save", meanwhile)
+    assert same(whole_run(checkpoint=path)[0], want[0])
+    assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
+
+
+def nested(depth):
+    value = ["x"]
+    for _ in range(depth):
+        value = [value, value]
+    return value
+
+
+def changed(state, key, value):
+    """The checkpoint with another value at a.b.c; without it if the value is ``...``."""
+    *path, last = key.split(".")
+    for name in path:
+        state = state[int(name) if name.isdigit() else name]
+    last = int(last) if last.isdigit() else last
+    if value is ...:
+        del state[last]
+    else:
+        state[last] = value
+
+
+DAMAGES = [
+    *[
+        (part, value)
+        for part in ("settings", "history", "model", "optimiser", "random", "best")
+        for value in (..., [], {}, None, 3, torch.ones(3))
+    ],
+    ("settings.lr", nested(22)),
+    ("settings.lr", "x" * 1000),
+    ("settings.lr", 10**5000),
+    ("settings.lr", torch.ones(3)),
+    ("history.train_loss", ...),
+    ("history.train_loss", []),
+    ("history.train_loss", [1.0] * 9),
+    ("history.train_loss", ["1", "2", "3", "4"]),
+    ("history.valid_loss", []),
+    ("history.valid_accuracy", [1, 1, 1, 1]),
+    ("history.best_epoch", 0),
+    ("history.best_epoch", 5),
+    ("history.best_epoch", 1.0),
+    ("history.seconds", math.nan),
+    ("history.seconds", -1.0),
+    ("history.more", 1),
+    ("model.0.weight", ...),
+    ("model.0.weight", torch.ones(4, 16)),
+    ("model.0.weight", torch.ones(16, 4).double()),
+    ("model.0.weight", torch.ones(16, 4).to_sparse()),
+    ("best.0.weight", torch.ones(1)),
+    ("best.0.weight", "x"),
+    ("optimiser.state", ...),
+    ("optimiser.state.0", {}),
+    ("optimiser.state.99", {}),
+    ("optimiser.state", {"x": nested(22)}),
+    ("optimiser.state.0.step", torch.tensor(-1.0)),
+    ("optimiser.state.0.step", torch.tensor(math.nan)),
+    ("optimiser.state.0.step", 3),
+    ("optimiser.state.0.exp_avg", torch.ones(3)),
+    ("optimiser.state.0.exp_avg_sq", torch.ones(16, 4, dtype=torch.int32)),
+    ("random", [torch.ones(3)]),
+    ("random.0", torch.zeros(5056, dtype=torch.uint8)),
+    ("random.1", torch.zeros(3)),
+    ("random.1", "x"),
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), DAMAGES, ids=[f"{i}-{key}" for i, (key, _) in enumerate(DAMAGES)]
+)
+def test_a_damaged_checkpoint_is_refused_before_anything_is_touched(
+    tmp_path, finished_checkpoint, key, value
+):
+    path = tmp_path / "run.pt"
+    state = copy.deepcopy(finished_checkpoint)
+    # the names of weights hold dots
+    if key.startswith(("model.", "best.")):
+        part, _, name = key.partition(".")
+        changed({part: state[part]}, part, state[part])
+        state[part].pop(name) if value is ... else state[part].update({name: value})
+    else:
+        changed(state, key, value)
+    torch.save(state, path)
+    model = net(seed=3)
+    before, generator = bits(model), torch.get_rng_state()
+    start = time.process_time()
+    with pytest.raises(ValueError, match=r"^(checkpoint|lr): expected") as caught:
+        fit(model, blobs(), blobs(seed=1), checkpoint=path, **QUICK)
+    assert time.process_time() - start < 1
+    assert len(str(caught.value)) < 300 + len(str(path))
+    assert same(bits(model), before)
+    assert model.training
+    assert torch.equal(torch.get_rng_state(), generator)
+
+
+@pytest.fixture(scope="module")
+def finished_checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("finished") / "run.pt"
+    whole_run(checkpoint=path)
+    return torch.load(path, weights_only=True)
+
+
+def test_a_file_that_grows_when_it_is_read(tmp_path, finished_checkpoint):
+    path = tmp_path / "run.pt"
+    torch.save({**finished_checkpoint, "more": torch.zeros(10**6)}, tmp_path / "large.pt")
+    with zipfile.ZipFile(tmp_path / "large.pt") as large, zipfile.ZipFile(path, "w") as small:
+        for member in large.infolist():
+            small.writestr(member.filename, large.read(member), zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 10**5
+    with pytest.raises(ValueError, match="checkpoint: expected a file written by fit"):
+        fit(net(), blobs(), blobs(seed=1), checkpoint=path, **QUICK)
+
+
+def test_the_file_does_not_set_the_optimiser(tmp_path):
+    """Rate, decay and the like are those of the call, whatever the file says."""
+    path = tmp_path / "run.pt"
+    want = whole_run()
+
+    def dies(x):
+        if path.exists():
+            raise KilledError
+        return jitter(x)
+
+    with pytest.raises(KilledError):
+        fit(net(), blobs(), blobs(seed=1), augment=dies, checkpoint=path, **QUICK)
+    state = torch.load(path, weights_only=True)
+    state["optimiser"]["param_groups"][0].update(weight_decay=1e9, betas=(0.0, 0.0), maximize=True)
+    torch.save(state, path)
+    assert same(whole_run(checkpoint=path)[0], want[0])
+
+
+@pytest.mark.parametrize("number", [np.float64, np.float32, torch.tensor])
+def test_numpy_numbers_train_and_resume(tmp_path, number):
+    options = {"lr": number(0.01), "weight_decay": number(0.1), "warmup": number(0.5)}
+    integers = {"epochs": np.int64(3), "batch_size": np.int32(16), "seed": np.int64(4)}
+    path = tmp_path / "run.pt"
+    runs = []
+    for seed in (0, 5):
+        model = net(seed=seed)
+        fit(model, blobs(), patience=None, checkpoint=path, progress=False, **options, **integers)
+        runs.append(bits(model))
+    assert same(*runs)
+    settings = torch.load(path, weights_only=True)["settings"]
+    assert {type(value) for value in settings.values()} <= {int, float, type(None)}
+
+
+def test_the_default_device_does_not_matter():
+    """Whoever has set it to an accelerator may still train where the call says."""
+    want = whole_run()
+    model, train, valid = net(), blobs(), blobs(seed=1)
+    torch.set_default_device("meta")
+    try:
+        fit(model, train, valid, augment=jitter, **QUICK)
+    finally:
+        torch.set_default_device(None)
+    assert same(bits(model), want[0])
+
+
 # --- the line -----------------------------------------------------------------------------------
 
 
@@ -472,6 +696,20 @@ def test_accuracy_by_hand():
     assert accuracy(model, table, torch.tensor([1, 0, 0]), batch_size=1) == pytest.approx(2 / 3)
 
 
+def test_accuracy_of_a_tuple_is_that_of_the_mean():
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shift = nn.Parameter(torch.tensor([3.0, 0.0]))
+
+        def forward(self, x):
+            return x, x + self.shift
+
+    table = torch.tensor([[0.0, 1.0], [0.0, 2.0], [0.0, 4.0]])
+    assert accuracy(Pair(), table, torch.tensor([0, 1, 1])) == 1.0
+    fit(Pair(), (table, torch.tensor([0, 1, 1])), (table, torch.tensor([0, 1, 1])), **QUICK)
+
+
 def test_accuracy_puts_every_mode_back():
     model = net().train()
     model[1].eval()
@@ -536,10 +774,16 @@ def test_training_on_an_accelerator(tmp_path):
         ("weight_decay", math.inf),
         ("warmup", 1.5),
         ("label_smoothing", -0.1),
+        ("lr", "fast"),
+        ("warmup", None),
+        ("seed", 1.5),
+        ("seed", None),
+        ("seed", 2**64),
+        ("epochs", True),
     ],
 )
 def test_bad_options_are_named(option, value):
-    with pytest.raises(ValueError, match=rf"^{option}: expected .* got {value}"):
+    with pytest.raises(ValueError, match=rf"^{option}: expected .* got {value!r}"):
         fit(net(), blobs(), blobs(), **{"progress": False, option: value})
 
 
