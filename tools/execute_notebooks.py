@@ -25,6 +25,8 @@ from myst_nb.core.read import create_nb_reader
 from myst_parser.config.main import MdParserConfig
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from notebook_rules.notebook import Notebook
+from notebook_rules.storage import gate_is_on
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,7 +39,7 @@ PROCESSES = min(2, os.cpu_count() or 1)  # more kernels than cores only get in e
 
 
 class CellFailed(Exception):
-    """A cell of a notebook raised, took too long, or killed its kernel."""
+    """A cell of a notebook raised, took too long, killed its kernel, or says not to be checked."""
 
 
 class Executed(NamedTuple):
@@ -102,10 +104,14 @@ def execute_missing(root: Path, build: Path) -> None:
 
     Raises:
         CellFailed: what the first failing cell has to say; notebooks that then run are finished.
+            Nothing is executed if a notebook switches checks off.
     """
     cache = get_cache(str(present_cache(root, build)))
     missing = []
     for name, notebook in notebooks_of(root).items():
+        for number, problem in gate_is_on(Notebook.of(Path(name), notebook)):
+            where = name if number is None else f"{name}, cell {number}"
+            raise CellFailed(f"\nThe book was not built: {where}: {problem}\n")
         try:  # as MyST-NB will
             cache.merge_match_into_notebook(notebook)
         except KeyError:

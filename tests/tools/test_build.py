@@ -10,6 +10,7 @@ import build_book
 import execute_notebooks
 import nbformat
 import pytest
+import yaml
 from execution_cache import dependencies_key, present_cache
 from jupyter_cache import get_cache
 
@@ -69,6 +70,40 @@ def test_a_page_of_markdown_may_be_a_notebook(book: Path) -> None:
     )
     index = execute_notebooks.notebooks_of(book)["book/index.md"]
     assert [cell.source for cell in index.cells if cell.cell_type == "code"] == ["x = 1"]
+
+
+@pytest.mark.parametrize(
+    ("front", "options", "said"),
+    [
+        ("mystnb: {execution_mode: 'off'}", "", "sets mystnb"),
+        ("execution_mode: 'off'", "", "sets execution_mode"),
+        ("", ":tags: [raises-exception]\n", "has the tag raises-exception"),
+    ],
+)
+def test_no_page_switches_the_gate_off(book: Path, front: str, options: str, said: str) -> None:
+    (book / "book" / "index.md").write_text(
+        f"---\nfile_format: mystnb\nkernelspec: {{name: python3}}\n{front}\n---\n\n# Index\n\n"
+        f"```{{code-cell}} python\n{options}1 / 0\n```\n"
+    )
+    with pytest.raises(execute_notebooks.CellFailed, match=rf"book/index\.md.*{said}"):
+        execute_notebooks.execute_missing(book, book / "_build")
+
+
+def test_the_configuration_switches_nothing_off() -> None:
+    """What executes, and what fails, is decided by these settings alone."""
+    root = Path(__file__).parents[2]
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    assert config["execute"].keys() == {"execute_notebooks", "timeout"}
+    assert config["execute"]["execute_notebooks"] == "cache"
+    settings = config["sphinx"]["config"]
+    assert {name: value for name, value in settings.items() if name.startswith("nb_")} == {
+        "nb_execution_raise_on_error": True,
+        "nb_output_stderr": "warn",
+        "nb_merge_streams": True,
+        "nb_number_source_lines": False,
+        "nb_ipywidgets_js": {},
+    }
+    assert not {name for name in settings if "suppress" in name}
 
 
 @pytest.mark.timeout(120)

@@ -134,21 +134,64 @@ BAD: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         ["cell 2: has the id 'a' of cell 1"],
     ),
     "tag": (
-        [TITLE, code("1", tags=["skip-execution", "raises-exception"])],
-        ["cell 2: has the tag skip-execution, which switches off a check"],
+        [TITLE, code("1", tags=["skip-execution", "raises-exception", "hide-cell"])],
+        [
+            "cell 2: has the tag raises-exception, which may switch off a check",
+            "cell 2: has the tag skip-execution, which may switch off a check",
+        ],
     ),
     "nbval tag": (
         [TITLE, code("1", tags=["nbval-ignore-output"])],
-        ["cell 2: has the tag nbval-ignore-output, which switches off a check"],
+        ["cell 2: has the tag nbval-ignore-output, which may switch off a check"],
     ),
     "nbval comment": (
         [TITLE, code("# NBVAL_SKIP\n1")],
-        ["cell 2: has the comment NBVAL_SKIP, which switches off a check"],
+        ["cell 2: has the comment NBVAL_SKIP, which may switch off a check"],
     ),
     "cell metadata": (
         [TITLE, code("1", mystnb={"execution_allow_errors": True})],
-        ["cell 2: its metadata sets execution_allow_errors, which switches off a check"],
+        ["cell 2: its metadata sets mystnb.execution_allow_errors, which may switch off a check"],
     ),
+    **{
+        f"tags {tags!r}": (
+            [TITLE, code("1", tags=tags)],
+            [f"cell 2: has the tag {tags!r}, which may switch off a check"],
+        )
+        for tags in ("raises-exception", "hide-cell", [["hide-cell"]], 3)
+    },
+    **{
+        f"the source {source!r}": (
+            [TITLE, code(source)],
+            [
+                "cell 2: is not plain Python, perhaps a magic or a shell command, which may switch "
+                "off a check"
+            ],
+        )
+        for source in (
+            "%%script false --no-raise-error\n1 / 0",
+            "%%script true",
+            "%%bash\nfalse",
+            "%%capture\nx = 1",
+            "x = 1\n%run other.py",
+            "!false",
+            "x = !false",
+            "torch.nn?",
+        )
+    },
+    **{
+        f"the source {source!r}": (
+            [TITLE, code(source)],
+            [f"cell 2: uses {name}, which may switch off a check"],
+        )
+        for name, source in (
+            ("exit", "exit"),
+            ("quit", "if True:\n    quit()"),
+            ("exit", "import sys\nsys.exit(0)"),
+            ("_exit", "import os\nos._exit(0)"),
+            ("_exit", "from os import _exit as leave"),
+            ("get_ipython", "get_ipython().run_cell_magic('script', 'false', '')"),
+        )
+    },
     "no title": (
         [md("## A section")],
         ["cell 1: the first cell must be Markdown that starts with the title ('# ...')"],
@@ -224,11 +267,11 @@ def test_a_bad_notebook_is_refused(lint: Any, case: str) -> None:
         ({"kernelspec": None}, "the kernel is None, expected 'python3'"),
         (
             {"mystnb": {"execution_mode": "off"}},
-            "the notebook's metadata sets execution_mode, which switches off a check",
+            "the notebook's metadata sets mystnb, which may switch off a check",
         ),
         (
             {"execution": {"allow_errors": True}},
-            "the notebook's metadata sets allow_errors, which switches off a check",
+            "the notebook's metadata sets execution, which may switch off a check",
         ),
     ],
 )
@@ -291,11 +334,6 @@ def test_a_generator_without_a_seed_is_refused(lint: Any) -> None:
     assert lint([TITLE, code("np.random.default_rng()")]) == [
         "cell 2: np.random.default_rng() is made without a seed"
     ]
-
-
-def test_magics_are_not_taken_for_errors(lint: Any) -> None:
-    cells = [TITLE, code("%matplotlib inline\n!echo hello"), code("%%bash\nif [ -f x ]; then")]
-    assert lint(cells) == []
 
 
 @pytest.mark.parametrize("fence", ["```", "~~~", "````"])

@@ -44,28 +44,29 @@ class Cell:
 
     @property
     def tags(self) -> set[str]:
-        """The tags of the cell."""
-        return set(self.metadata.get("tags") or ())
+        """The tags of the cell; tags of another form than a list of texts as one odd tag."""
+        tags = self.metadata.get("tags", [])
+        well_formed = isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
+        return set(tags) if well_formed else {repr(tags)}
 
     @property
     def is_visible(self) -> bool:
         """Whether the book shows the source without a click."""
         return not self.tags & HIDING_TAGS
 
-    @property
-    def python(self) -> str:
-        """The source without IPython's magics."""
-        if self.source.lstrip().startswith("%%"):
-            return ""
-        return re.sub(r"^(\s*)[%!].*$", r"\1pass", self.source, flags=re.M)
+    @cached_property
+    def is_python(self) -> bool:
+        """Whether this parses as Python, without IPython's magics."""
+        try:
+            ast.parse(self.source)
+        except (SyntaxError, ValueError):  # ValueError: a zero byte
+            return False
+        return True
 
     @cached_property
     def tree(self) -> ast.Module:
-        """The syntax tree of ``python``; empty where it does not parse."""
-        try:
-            return ast.parse(self.python)
-        except SyntaxError:
-            return ast.Module(body=[], type_ignores=[])
+        """The syntax tree; empty where the source is not Python."""
+        return ast.parse(self.source if self.is_python else "")
 
     @cached_property
     def prose(self) -> str:
@@ -93,6 +94,11 @@ class Notebook:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(raw, dict) or not isinstance(raw.get("cells"), list):
             raise ValueError("not a notebook")
+        return cls.of(path, raw)
+
+    @classmethod
+    def of(cls, path: Path, raw: dict[str, Any]) -> Notebook:
+        """Take over what a file holds."""
         cells = [Cell(number, cell) for number, cell in enumerate(raw["cells"], start=1)]
         return cls(path, mapping(raw.get("metadata")), cells)
 

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from .notebook import Finding, Notebook, mapping
+from .notebook import HIDING_TAGS, Finding, Notebook, mapping
 
-GATE_TAGS = {
-    "skip-execution",
-    "nbval-skip",
-    "nbval-ignore-output",
-    "nbval-raises-exception",
-    "remove-stderr",
+# What cells and notebooks may say about themselves. All else is refused, since much of it switches
+# execution off or lets an error through: metadata, tags and comments that MyST-NB, nbclient and
+# nbval know, now or in a later version, and IPython's magics (%%script hides a failing program).
+NOTEBOOK_METADATA = {"kernelspec", "language_info"}
+MARKDOWN_METADATA = NOTEBOOK_METADATA | {"jupytext", "file_format", "source_map"}  # of .md files
+CELL_METADATA = {
+    "tags",
+    "cell_marker",
+    "exercise",
+    "jupyter.source_hidden",
+    "mystnb.code_prompt_hide",
+    "mystnb.code_prompt_show",
+    "mystnb.figure",
+    "mystnb.image",
 }
-GATE_KEYS = {
-    "execution_mode",
-    "execution_allow_errors",
-    "execution_raise_on_error",
-    "execution_excludepatterns",
-    "allow_errors",
-    "output_stderr",
-}
-GATE_COMMENT = re.compile(
-    r"^\s*#\s*(NBVAL_(?:SKIP|IGNORE_OUTPUT|RAISES_EXCEPTION)|PYTEST_VALIDATE_IGNORE_OUTPUT)", re.M
-)
+NBVAL_COMMENT = re.compile(r"^\s*#[#\s]*((?:NBVAL|PYTEST_VALIDATE)_\w+)", re.M)
+BEYOND_PYTHON = {"get_ipython", "exit", "quit", "_exit"}  # they reach the magics or end the kernel
 
 
 def project_kernel(notebook: Notebook) -> Iterator[Finding]:
@@ -49,24 +49,34 @@ def cell_ids(notebook: Notebook) -> Iterator[Finding]:
 
 
 def gate_is_on(notebook: Notebook) -> Iterator[Finding]:
-    """Nothing switches off execution, or the refusal of errors and warnings."""
-    for key in sorted(GATE_KEYS.intersection(_all_keys(notebook.metadata))):
-        yield None, f"the notebook's metadata sets {key}, which switches off a check"
+    """Every cell is executed, and every error and warning in it fails the build."""
+    allowed = MARKDOWN_METADATA if notebook.path.suffix == ".md" else NOTEBOOK_METADATA
+    for key in sorted(notebook.metadata.keys() - allowed):
+        yield None, f"the notebook's metadata sets {key}, which may switch off a check"
     for cell in notebook.cells:
-        keys = GATE_KEYS.intersection(_all_keys(cell.metadata))
-        switches = [f"its metadata sets {key}" for key in sorted(keys)]
-        switches += [f"has the tag {tag}" for tag in sorted(GATE_TAGS & cell.tags)]
+        switches = [f"its metadata sets {k}" for k in sorted(_keys(cell.metadata) - CELL_METADATA)]
+        switches += [f"has the tag {tag}" for tag in sorted(cell.tags - HIDING_TAGS)]
         if cell.is_code:
-            switches += [f"has the comment {text}" for text in GATE_COMMENT.findall(cell.source)]
+            switches += [f"has the comment {text}" for text in NBVAL_COMMENT.findall(cell.source)]
+            switches += [f"uses {name}" for name in sorted(_names(cell.tree) & BEYOND_PYTHON)]
+            if not cell.is_python:
+                switches.append("is not plain Python, perhaps a magic or a shell command")
         for switch in switches:
-            yield cell.number, f"{switch}, which switches off a check"
+            yield cell.number, f"{switch}, which may switch off a check"
 
 
-def _all_keys(value: Any) -> Iterator[str]:
-    """Yield the keys of nested metadata, at every depth."""
-    if isinstance(value, dict):
-        yield from value
-        value = list(value.values())
-    if isinstance(value, list):
-        for inner in value:
-            yield from _all_keys(inner)
+def _keys(metadata: dict[str, Any]) -> set[str]:
+    """Return the keys of a cell's metadata; of a key with a mapping, ``key.inner`` for each."""
+    return {
+        f"{key}.{inner}" if inner else key
+        for key, value in metadata.items()
+        for inner in (value if isinstance(value, dict) else [""])
+    }
+
+
+def _names(tree: ast.AST) -> set[str]:
+    """Return the names that code uses, imports or looks up in a module."""
+    used: set[str] = set()
+    for node in ast.walk(tree):
+        used |= {getattr(node, part, "") for part in ("id", "attr", "name")}
+    return used
