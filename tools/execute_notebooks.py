@@ -10,8 +10,10 @@ thing said is which cell of which notebook failed, and why.
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import sys
+import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
@@ -82,6 +84,18 @@ def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Exec
     return Executed(notebook, time.monotonic() - start)
 
 
+def end_with_parent() -> None:
+    """Let this process end when the one that started it is killed; it would wait without end."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait_and_end() -> None:
+        parent.join()
+        os._exit(1)  # the kernel notices that its parent is gone, and ends too
+
+    threading.Thread(target=wait_and_end, daemon=True).start()
+
+
 def notebooks_of(root: Path) -> dict[str, NotebookNode]:
     """Return the notebooks in the table of contents, in its order, by their names."""
     found = {}
@@ -125,7 +139,7 @@ def execute_missing(root: Path, build: Path) -> None:
     print(f"Executing {len(missing)} notebooks, {PROCESSES} at a time", flush=True)
     failure: BaseException | None = None
     running: dict[Future[Executed], str] = {}
-    with ProcessPoolExecutor(PROCESSES) as pool:
+    with ProcessPoolExecutor(PROCESSES, initializer=end_with_parent) as pool:
         while running or (missing and failure is None):
             while missing and failure is None and len(running) < PROCESSES:
                 name, notebook = missing.pop(0)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import build_book
 import execute_notebooks
 import nbformat
+import psutil
 import pytest
 import yaml
 from execution_cache import dependencies_key, present_cache
@@ -118,6 +123,34 @@ def test_a_slow_cell_and_a_dead_kernel_are_named(book: Path, source: str, reason
         execute_notebooks.execute(book, "book/a.ipynb", notebook, timeout=2)
     assert source.splitlines()[0] in str(failed.value)
     assert reason in str(failed.value)
+
+
+@pytest.mark.timeout(120)
+def test_a_build_that_is_killed_leaves_no_process_behind(book: Path) -> None:
+    for name in ("a", "b"):
+        write_notebook(
+            book / "book" / f"{name}.ipynb",
+            f"open('{name}-runs', 'w').close()\nimport time\ntime.sleep(60)",
+        )
+    (book / "_config.yml").write_text("execute:\n  timeout: 90\n")
+    program = (
+        "import sys, execute_notebooks; from pathlib import Path; "
+        "execute_notebooks.execute_missing(Path('.'), Path('_build'))"
+    )
+    tools = Path(execute_notebooks.__file__).parent
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=book, env={**os.environ, "PYTHONPATH": str(tools)}
+    ) as build:
+        while not all((book / "book" / f"{name}-runs").exists() for name in ("a", "b")):
+            assert build.poll() is None
+            time.sleep(0.1)
+        children = psutil.Process(build.pid).children(recursive=True)
+        assert len(children) >= 4, "two workers, each with a kernel"
+        build.kill()
+    left = psutil.wait_procs(children, timeout=20)[1]
+    for process in left:
+        process.kill()
+    assert left == []
 
 
 def test_the_cache_depends_on_package_and_lock_and_on_names(tmp_path: Path) -> None:
