@@ -3,8 +3,9 @@
 MyST-NB stores the state of a notebook's widgets in the page. This extension
 
 * keeps only what ``static/live/host.js`` needs of it;
-* writes each widget's front end once per page, and from the package as it is *now* — the stored
-  state holds the code of the day the notebook was last executed, so a cached page would be stale;
+* writes each widget's front end into ``_static/live``, once for all pages, and from the package as
+  it is *now* — the stored state holds the code of the day the notebook was last executed, so a
+  cached page would be stale;
 * puts the widget's still picture beside it, for readers without JavaScript.
 """
 
@@ -38,15 +39,33 @@ def front_end_now(qualified_class: str, attribute: str) -> str:
         ) from error
 
 
+def front_end_script(widget_class: str) -> tuple[str, str]:
+    """Return the name and the text of the script that hands a widget's front end to the host.
+
+    A classic script and not a module: browsers load no modules from a file on disk. The name holds
+    a hash of the text, so that a browser may keep the file as long as it likes.
+    """
+    module, exports = re.subn(
+        r"^export default ", "return ", front_end_now(widget_class, "_esm"), flags=re.MULTILINE
+    )
+    if exports != 1:
+        raise ExtensionError(f"{widget_class}: expected one export default, got {exports}")
+    style = json.dumps(front_end_now(widget_class, "_css"), ensure_ascii=False)
+    name = hashlib.sha256((module + style).encode()).hexdigest()[:12]
+    return name, (
+        f'liveFrontEnds["{name}"] = {{ style: {style}, define() {{ "use strict";\n{module}}} }};\n'
+    )
+
+
 def slim_state(text: str, shown: set[str]) -> tuple[str, dict[str, str]]:
     """Keep the own state of the widgets that the page shows.
 
     Cells make more of them, to assert something; their tensors would travel for nothing. So would
     the results, which the front end computes before it draws: buffers whose name does not begin
-    with an underscore. Returns the state, and the front-end texts that it refers to by id.
+    with an underscore. Returns the state, and the scripts that it refers to, by name.
     """
     page = json.loads(text)
-    texts: dict[str, str] = {}
+    scripts: dict[str, str] = {}
     models: dict[str, Any] = {}
     for model_id, model in page["state"].items():
         state = model["state"]
@@ -57,16 +76,13 @@ def slim_state(text: str, shown: set[str]) -> tuple[str, dict[str, str]]:
             for name, value in state.items()
             if value is not None
             and not name.startswith(("_model_", "_view_", "_dom_", "_anywidget_id"))
-            and name not in ("layout", "tabbable", "tooltip")
+            and name not in ("layout", "tabbable", "tooltip", "_esm", "_css")
         }
-        for attribute in ("_esm", "_css"):
-            source = front_end_now(state["_anywidget_id"], attribute)
-            digest = hashlib.sha256(source.encode()).hexdigest()[:12]
-            texts[f"live-{digest}"] = source
-            kept[attribute] = f"live:{digest}"
+        kept["_front_end"], script = front_end_script(state["_anywidget_id"])
+        scripts[kept["_front_end"]] = script
         inputs = [b for b in model.get("buffers", []) if b["path"][0].startswith("_")]
         models[model_id] = {"state": kept, "buffers": inputs}
-    return json.dumps({"state": models}, separators=(",", ":")).replace("</", "<\\/"), texts
+    return json.dumps({"state": models}, separators=(",", ":")).replace("</", "<\\/"), scripts
 
 
 def rewrite_page(
@@ -79,15 +95,13 @@ def rewrite_page(
         if attributes.get("type") != STATE:
             continue
         shown = set(re.findall(r'"model_id":\s*"([^"]+)"', html.unescape(context["body"])))
-        state, texts = slim_state(attributes["body"].replace("<\\/", "</"), shown)
+        state, front_ends = slim_state(attributes["body"].replace("<\\/", "</"), shown)
         make = type(script)
         scripts[index] = make(None, priority=script.priority, type=STATE, body=state)
-        for text_id, text in texts.items():
-            if "</script" in text.lower():
-                raise ExtensionError(f"{page}: a widget's front end must not contain </script")
-            scripts.append(
-                make(None, priority=script.priority, type="text/plain", id=text_id, body=text)
-            )
+        folder = Path(app.outdir, "_static", "live")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in front_ends.items():
+            (folder / f"{name}.js").write_text(text, encoding="utf-8")
         scripts.append(make("_static/live/host.js", priority=900, **{"async": "async"}))
         return
 

@@ -1,25 +1,36 @@
 /* Runs anywidget modules in the rendered book: no kernel, no server, no dependency.
  *
  * MyST-NB writes one script with the state of all widgets of a page and one view script per output.
- * live_widgets/__init__.py has put each module and style sheet into the page once, as a text script
- * whose id is a hash; a model's _esm and _css name it ("live:<hash>"). */
+ * live_widgets/__init__.py has written each widget's module and style sheet into a script beside
+ * this file; a model's _front_end names it. */
 {
   // a block, so that the page's other scripts do not see these names; a module would not load from
   // a file on disk
   const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
   const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
-  const textOf = (reference) => document.getElementById(reference.replace(":", "-")).textContent;
+  const folder = new URL(".", document.currentScript.src);
+  window.liveFrontEnds = {}; // the scripts put their { style, define } here, by name
 
-  const importText = async (text) => {
-    const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-    const module = await import(url);
-    URL.revokeObjectURL(url);
-    return module.default;
-  };
-  const modules = new Map(); // reference -> promise of the module's definition
-  const load = (reference) => {
-    if (!modules.has(reference)) modules.set(reference, importText(textOf(reference)));
-    return modules.get(reference);
+  // Fetches a front end and takes it into use: its style sheet, and what its module exports.
+  const fetchFrontEnd = (name) =>
+    new Promise((resolve, reject) => {
+      const onload = () => {
+        const { style, define } = window.liveFrontEnds[name];
+        document.head.append(
+          Object.assign(document.createElement("style"), { textContent: style }),
+        );
+        resolve(define());
+      };
+      const onerror = () => reject(new Error(`the front end ${name}.js is not there`));
+      const src = new URL(`${name}.js`, folder);
+      document.head.append(
+        Object.assign(document.createElement("script"), { src, onload, onerror }),
+      );
+    });
+  const frontEnds = new Map(); // name -> promise of the module's definition
+  const load = (name) => {
+    if (!frontEnds.has(name)) frontEnds.set(name, fetchFrontEnd(name));
+    return frontEnds.get(name);
   };
 
   const viewOf = (base64) => {
@@ -52,19 +63,11 @@
     save_changes() {} // nobody to tell
   }
 
-  const addStyle = (reference) => {
-    const id = `style-${reference}`;
-    if (document.getElementById(id)) return;
-    const textContent = textOf(reference);
-    document.head.append(Object.assign(document.createElement("style"), { id, textContent }));
-  };
-
   const show = async (model, script) => {
-    addStyle(model.get("_css"));
     const el = document.createElement("div");
     script.before(el);
     try {
-      const { render } = await load(model.get("_esm"));
+      const { render } = await load(model.get("_front_end"));
       await render({ model, el, signal: new AbortController().signal });
     } catch (error) {
       // the still picture that readers without JavaScript see is better than a hole in the page
