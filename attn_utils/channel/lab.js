@@ -10,7 +10,7 @@ export const openLab = (w) => {
   return lab;
 };
 
-export const stateOf = ({ w }) => Object.fromEntries(CONTROLS.map((name) => [name, w.get(name)]));
+export const stateOf = ({ w }) => w.state(CONTROLS);
 
 export const refresh = (lab) => {
   const state = stateOf(lab);

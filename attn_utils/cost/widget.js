@@ -13,7 +13,7 @@ const CONTROLS = [
 ];
 
 const refresh = (view) => {
-  view.state = Object.fromEntries(CONTROLS.map((name) => [name, view.w.get(name)]));
+  view.state = view.w.state(CONTROLS);
   view.now = costsOf(view.state);
 };
 

@@ -168,7 +168,7 @@ const drawMeans = ({ desk, list, things, weights }) => {
 };
 
 const weigh = (view) => {
-  view.weights = compute(Object.fromEntries(STATE.map((name) => [name, view.w.get(name)]))).weights;
+  view.weights = compute(view.w.state(STATE)).weights;
 };
 const draw = (view) => {
   weigh(view);

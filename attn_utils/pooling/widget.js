@@ -13,20 +13,21 @@ const STATE = ["x", "y", "query", "kernel", "bandwidth"];
 
 const refresh = (view) => {
   const { w, axes, now: last } = view;
-  const state = Object.fromEntries(STATE.map((name) => [name, w.get(name)]));
+  const state = w.state(STATE);
   const isSame = last && ["x", "y", "kernel"].every((name) => state[name] === last[name]);
   view.now = regress(state, axes, isSame ? last.looCurve : looCurveOf(state, axes));
 };
 
-// An explorer computes its ranges from the points it is made with, and these may have been moved:
-// so the ranges go along, and with them whatever else would be taken from the points.
+// An explorer computes its ranges from the points it is made with, unless it is given some. These
+// points may have been moved: so the ranges go along, and whatever else would follow from them.
 const pythonWith = (w) => (className, changed) => {
-  if (!("x" in changed || "y" in changed)) return pythonFor(className, changed);
+  if (!("x" in changed || "y" in changed || w.get("_own_ranges")))
+    return pythonFor(className, changed);
   const rangeOf = (name) => [w.spec(name).min, w.spec(name).max];
   const taken = ["x", "y", "query", "bandwidth", "learning_rate"];
   return pythonFor(className, {
     ...changed,
-    ...Object.fromEntries(taken.map((name) => [name, w.get(name)])),
+    ...w.state(taken),
     x_range: rangeOf("x"),
     y_range: rangeOf("y"),
   });

@@ -139,6 +139,7 @@ class KernelRegressionExplorer(LiveWidget):
 
     # rows, points of the curve per row, bandwidths of loo_curve
     _shape = traitlets.List(traitlets.Int()).tag(sync=True)
+    _own_ranges = traitlets.Bool(False).tag(sync=True)  # given, not computed from the points
 
     def __init__(
         self,
@@ -176,7 +177,11 @@ class KernelRegressionExplorer(LiveWidget):
             "bandwidth": float(f"{span / 5:.3g}"),
             "learning_rate": 0.05 * rate,
         }
-        super().__init__(_shape=[ROWS, FINE, steps], **{**start, **controls})
+        super().__init__(
+            _shape=[ROWS, FINE, steps],
+            _own_ranges=x_range is not None or y_range is not None,
+            **{**start, **controls},
+        )
 
     @traitlets.validate("x", "y")
     def _one_each(self, proposal: traitlets.Bunch) -> list[float]:

@@ -23,7 +23,7 @@ const dataOf = (model) => ({
 function render({ model, el, signal }) {
   const w = openWidget({ model, el, signal });
   const data = dataOf(model);
-  const state = () => ({ ...data, ...Object.fromEntries(CONTROLS.map((k) => [k, w.get(k)])) });
+  const state = () => ({ ...data, ...w.state(CONTROLS) });
   const encoded = remembering(["encoding", "width", "base", "look_back"], encode);
   const attended = remembering(["encoding", "base", "positions_on", "order"], attendWords);
   const view = {

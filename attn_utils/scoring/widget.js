@@ -3,6 +3,7 @@
 import { select, slider } from "../widgets/kit/controls.js";
 import { element } from "../widgets/kit/dom.js";
 import { onceShown, openWidget } from "../widgets/kit/frame.js";
+import { pythonFor } from "../widgets/kit/share.js";
 import { argmax, fieldOf, resultsOf, weighKeys } from "./compute.js";
 import { entropyCurves, openRandom, sidesIn } from "./random.js";
 import { planePanel } from "./view_plane.js";
@@ -15,7 +16,7 @@ const STATE = ["rule", "temperature", "query", "key_points", "dimension", "_addi
 // and dimension: each is computed anew only then.
 const refresh = (view) => {
   const { w, sizes, random, atOne, now: last } = view;
-  const state = Object.fromEntries(STATE.map((name) => [name, w.get(name)]));
+  const state = w.state(STATE);
   const same = (...names) => last && names.every((name) => state[name] === last[name]);
   const curvesNow = () =>
     state.temperature === 1 ? atOne : entropyCurves(random, state.temperature);
@@ -114,8 +115,14 @@ const goalsOf = (view) => [
   },
 ];
 
+const pythonWith = (w) => (className, changed) => {
+  const own = w.get("_own_additive") ? { additive: w.get("_additive") } : {};
+  return pythonFor(className, { ...changed, ...own });
+};
+
 function render({ model, el, signal }) {
   const w = openWidget({ model, el, signal });
+  w.python = pythonWith(w);
   const sizes = Object.fromEntries(w.get("_sizes"));
   const random = openRandom(sizes, w.get("_dial"));
   const atOne = entropyCurves(random, 1);

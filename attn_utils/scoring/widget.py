@@ -170,6 +170,7 @@ class ScoringExplorer(LiveWidget):
     entropies = Buffer()
 
     _additive: Any = traitlets.List().tag(sync=True)  # W_q, W_k, b, w_v as nested lists
+    _own_additive = traitlets.Bool(False).tag(sync=True)
     _dial = traitlets.List(list(DIMENSIONS)).tag(sync=True)
     # pairs, as the browser names them
     _sizes = traitlets.List(
@@ -200,7 +201,7 @@ class ScoringExplorer(LiveWidget):
         shapes: tuple[tuple[int, ...], ...] = ((h, 2), (h, 2), (h,), (h,))
         names = ("W_q", "W_k", "b", "w_v")
         checked = [_matrix(*entry) for entry in zip(names, weights, shapes, strict=True)]
-        super().__init__(_additive=checked, **controls)
+        super().__init__(_additive=checked, _own_additive=additive is not None, **controls)
 
     @traitlets.validate("query")
     def _two_coordinates(self, proposal: traitlets.Bunch) -> list[float]:

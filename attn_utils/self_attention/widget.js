@@ -15,7 +15,7 @@ const INPUTS = ["words", "inputs", ...WEIGHTS];
 const STATE = [...INPUTS, "scaled", "mask", "valid", "reach", "cells", "way"];
 
 const refresh = (view) => {
-  const state = Object.fromEntries(STATE.map((name) => [name, view.w.get(name)]));
+  const state = view.w.state(STATE);
   view.now = { ...attendInSteps(state), shown: Math.round(view.w.get("shown")) };
 };
 

@@ -20,7 +20,7 @@ const netIn = ({ model }) => ({
 });
 
 const refresh = (view) => {
-  const controls = Object.fromEntries(CONTROLS.map((name) => [name, view.w.get(name)]));
+  const controls = view.w.state(CONTROLS);
   view.state = { ...view.net, ...controls };
   view.scene = sceneOf(view.state);
   view.now = compute(view.state);

@@ -38,7 +38,7 @@ const openView = (w) => {
 // The attention is kept until another one is asked for: set by hand, it takes some milliseconds.
 const refresh = (view) => {
   const { w, data, isTrained } = view;
-  const controls = Object.fromEntries(CONTROLS.map((name) => [name, w.get(name)]));
+  const controls = w.state(CONTROLS);
   const state = { ...data, ...controls };
   const key = (isTrained ? [state.picture] : [state.picture, state.patch, state.sharpness]).join();
   if (key !== view.key) Object.assign(view, { key, attention: attentionOf(state) });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,17 @@ def test_copied_python_keeps_the_axes(browser: Browser, moved: dict[str, Any]) -
     assert rebuilt._own_bounds == bench.widget._own_bounds
     for name, value in rebuilt.reference().items():
         np.testing.assert_allclose(bench.numbers()[name], value.flatten(), rtol=1e-6, atol=1e-9)
+    assert bench.bad == []
+    bench.context.close()
+
+
+def test_copied_python_keeps_ranges_that_were_given(browser: Browser) -> None:
+    bench = Bench(browser, partial(KernelRegressionExplorer, x_range=(-10, 20)))
+    bench.open(query=15.0)
+    space: dict[str, Any] = {}
+    exec(bench.copied("Copy as Python").replace("\nKernel", "\nrebuilt = Kernel"), space)
+    assert space["rebuilt"].query == 15.0
+    assert space["rebuilt"]._own_bounds == bench.widget._own_bounds
     assert bench.bad == []
     bench.context.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from attn_utils.scoring.widget import (
     random_components,
 )
 from attn_utils.widgets import ScoringExplorer
+from tests.widgets.bench import Bench
 
 W = torch.ones(3, 2)
 
@@ -53,6 +55,18 @@ def test_additive_takes_weights():
     q, k = torch.tensor(lab.query), torch.tensor(lab.key_points).reshape(-1, 2)
     want = torch.tanh(k @ W_k.T + W_q @ q + b) @ w_v
     np.testing.assert_allclose(lab.scores, want, atol=1e-5)
+
+
+def test_copied_python_keeps_weights_that_were_given(browser):
+    own = ([[1.0, 0.5]], [[-0.25, 2.0]], [0.125], [3.0])
+    bench = Bench(browser, partial(ScoringExplorer, additive=own))
+    bench.open(rule="additive", query=[1.0, -1.0])
+    space = {}
+    exec(bench.copied("Copy as Python").replace("\nScoring", "\nrebuilt = Scoring"), space)
+    for name, want in space["rebuilt"].reference().items():
+        np.testing.assert_allclose(bench.numbers()[name], want.flatten(), rtol=1e-6, atol=1e-9)
+    assert bench.bad == []
+    bench.context.close()
 
 
 def test_hand_made_weights_prefer_the_near():

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+from content_policy import digest, policy_for, write_policy
 from failing_cell import name_cell
 from kernel_guard import is_own_interpreter, set_threads
 from light_pages import icons_in_use, lighten, without_idle_scripts
@@ -44,12 +45,15 @@ def stored(widget_class: str) -> str:
 def test_the_page_gets_the_front_end_of_today() -> None:
     from attn_utils.widgets import CueExplorer
 
-    text, fronts = slim_state(stored("attn_utils.cues.widget.CueExplorer"), {"a"})
-    assert set(fronts.values()) == {CueExplorer._esm, CueExplorer._css}
+    text, scripts = slim_state(stored("attn_utils.cues.widget.CueExplorer"), {"a"})
     models = json.loads(text)["state"]
     assert list(models) == ["a"]  # no layout
-    assert set(models["a"]["state"]) == {"_esm", "_css", "title", "gain"}
-    assert models["a"]["state"]["_esm"].replace(":", "-") in fronts
+    assert set(models["a"]["state"]) == {"_front_end", "title", "gain"}
+    assert list(scripts) == [models["a"]["state"]["_front_end"]]
+    (script,) = scripts.values()
+    assert CueExplorer._esm.partition("export default")[0] in script
+    assert json.dumps(CueExplorer._css, ensure_ascii=False) in script
+    assert "\nexport" not in script, "it is no module: browsers load none from a file on disk"
     assert "</script" not in text
     assert [buffer["path"] for buffer in models["a"]["buffers"]] == [["_floats"]]
 
@@ -60,9 +64,9 @@ def test_a_widget_that_is_gone_stops_the_build() -> None:
 
 
 def test_a_widget_without_a_view_stays_behind() -> None:
-    text, fronts = slim_state(stored("attn_utils.cues.widget.CueExplorer"), {"another"})
+    text, scripts = slim_state(stored("attn_utils.cues.widget.CueExplorer"), {"another"})
     assert json.loads(text) == {"state": {}}
-    assert not fronts
+    assert not scripts
 
 
 def test_foreign_kernels_are_recognised() -> None:
@@ -156,3 +160,38 @@ def test_the_pages_of_a_failed_build_are_left_alone(tmp_path: Path) -> None:
     assert script.exists()
     lighten(app, None)  # type: ignore[arg-type]
     assert not script.exists()
+
+
+PAGE = (
+    '<meta charset="utf-8" /><script data-cfasync="false">theirs()</script>'
+    "<script>DOCUMENTATION_OPTIONS.pagename = 'a';</script>"
+    '<button class="b" onclick="go(&quot;x&quot;)"></button><script src="a.js"></script>'
+    '<article class="bd-article"><script>ours()</script><button onclick="no()"></button>'
+    "<article></article><script>nor()</script></article>"
+)
+
+
+def test_the_policy_trusts_what_is_around_the_text_of_a_page() -> None:
+    known = digest("theirs()"), digest('go("x")')
+    policy = policy_for([PAGE.replace("DOCUMENTATION_OPTIONS", "x").replace("pagename", "y")])
+    assert [part in policy for part in known] == [True, True]
+    assert policy.count("sha256-") == 3  # and the name of the page
+    assert digest("theirs()") == "'sha256-dtNeaGolj98n6UsOEVMS0J3uiifttX37yIHcg1xKhNU='"
+
+
+def test_a_policy_is_written_once_however_often_pages_are(tmp_path: Path) -> None:
+    pages = [tmp_path / "a.html", tmp_path / "book" / "b.html"]
+    template = tmp_path / "_static" / "c.html"
+    for file in (*pages, template):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(PAGE)
+    app = SimpleNamespace(outdir=tmp_path, builder=SimpleNamespace(format="html"))
+    for _ in range(2):
+        write_policy(app, None)  # type: ignore[arg-type]
+        for file in pages:
+            text = file.read_text()
+            assert text.count("Content-Security-Policy") == 1
+            assert text.count("sha256-") == 2
+            assert "pagename" not in text
+    assert template.read_text() == PAGE
+    assert (tmp_path / "_headers").read_text().startswith("/*\n  Content-Security-Policy: default")

@@ -41,22 +41,24 @@ html[data-theme="dark"] {
 Picture = npt.NDArray[np.float32]
 
 
-def page_of(widget: LiveWidget) -> str:
-    """Write the page: the widget's state, its front end and the host, as ``live_widgets`` does."""
+def site_of(widget: LiveWidget) -> dict[str, str]:
+    """Write the page and its scripts, the host and the front end, as ``live_widgets`` does."""
     stored = json.dumps(Widget.get_manager_state(widgets=[widget]))
-    state, texts = slim_state(stored, {widget.model_id})
-    fronts = "".join(
-        f'<script type="text/plain" id="{name}">{text}</script>' for name, text in texts.items()
-    )
+    state, scripts = slim_state(stored, {widget.model_id})
     view = json.dumps({"model_id": widget.model_id})
-    return (
+    page = (
         '<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>{html.escape(widget.title)}</title><style>{THEME}</style></head><body>"
         f'<div><script type="{VIEW}">{view}</script></div>'
-        f'<script type="{STATE}">{state}</script>{fronts}'
-        f"<script>{HOST.read_text(encoding='utf-8')}</script></body></html>"
+        f'<script type="{STATE}">{state}</script>'
+        '<script src="/live/host.js"></script></body></html>'
     )
+    return {
+        "/": page,
+        "/live/host.js": HOST.read_text(encoding="utf-8"),
+        **{f"/live/{name}.js": script for name, script in scripts.items()},
+    }
 
 
 class Bench:
@@ -66,20 +68,21 @@ class Bench:
         self.kind = kind
         self.widget = kind()
         self.bad: list[str] = []
-        text = page_of(self.widget)
+        site = site_of(self.widget)
         # two dots for a CSS pixel, as a saved picture has them
         window = {"viewport": {"width": 1300, "height": 900}, "device_scale_factor": 2}
         self.context = browser.new_context(**window)  # type: ignore[arg-type]
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        self.context.route(URL + "**", lambda route: self._answer(route, text))
+        self.context.route(URL + "**", lambda route: self._answer(route, site))
         self.page: Page = self.context.new_page()
         self.page.on("pageerror", lambda error: self.bad.append(str(error)))
         self.page.on("console", lambda said: self.bad.append(said.text))
 
     @staticmethod
-    def _answer(route: Route, text: str) -> None:
-        found = urlsplit(route.request.url).path == "/"
-        route.fulfill(body=text if found else "", content_type="text/html")
+    def _answer(route: Route, site: dict[str, str]) -> None:
+        path = urlsplit(route.request.url).path
+        kind = "text/javascript" if path.endswith(".js") else "text/html"
+        route.fulfill(body=site.get(path, ""), content_type=f"{kind}; charset=utf-8")
 
     def open(self, **state: Any) -> Locator:
         """Load the page afresh, with a link to a state, and wait until the widget has drawn."""
