@@ -204,6 +204,7 @@ def accuracy(model: nn.Module, inputs: Tensor, labels: Tensor, batch_size: int =
     Returns:
         A number from 0 to 1.
     """
+    batch_size = _plain(batch_size)
     check_sizes(batch_size=batch_size)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     modes = {module: module.training for module in model.modules()}

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+NUMBER = (int, float, np.integer, np.floating)
+
+
 class ControlError(traitlets.TraitError, ValueError):
     """A control was set to something it does not take."""
 
@@ -72,7 +75,7 @@ class Number(traitlets.Float[float, float]):
     def validate(self, obj: Any, value: Any) -> float:
         """Refuse what is no number, and NaN, which passes a plain comparison with the bounds."""
         low, high = _bounds_for(obj, self)
-        if not isinstance(value, (int, float)) or not low <= value <= high:
+        if not isinstance(value, NUMBER) or not low <= value <= high:
             _refuse(self, f"a number from {low} to {high}", repr(value))
         return float(value)
 
@@ -101,9 +104,9 @@ class Switch(traitlets.Bool[bool, bool | int]):
 
     def validate(self, obj: Any, value: Any) -> bool:
         """Accept True and False only."""
-        if not isinstance(value, bool):
+        if not isinstance(value, bool | np.bool_):
             _refuse(self, "True or False", repr(value))
-        return value
+        return bool(value)
 
 
 class Numbers(traitlets.List[float]):

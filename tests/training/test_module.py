@@ -606,6 +606,7 @@ def test_numpy_numbers_train_and_resume(tmp_path, number):
         fit(model, blobs(), patience=None, checkpoint=path, progress=False, **options, **integers)
         runs.append(bits(model))
     assert same(*runs)
+    assert accuracy(model, *blobs(), batch_size=np.int64(16)) == accuracy(model, *blobs())
     settings = torch.load(path, weights_only=True)["settings"]
     assert {type(value) for value in settings.values()} <= {int, float, type(None)}
 

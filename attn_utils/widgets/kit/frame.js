@@ -13,7 +13,7 @@ export const openWidget = ({ model, el, signal }) => {
     model,
     specs,
     name: model.get("_name"),
-    start: valuesOf(model, specs.keys()),
+    start: traitsOf(model, specs.keys()),
     standalone: "liveHost" in document.documentElement.dataset, // the rendered book, no kernel
     ...buildBox(model),
     goals: [],
@@ -31,7 +31,7 @@ export const openWidget = ({ model, el, signal }) => {
   return w;
 };
 
-const valuesOf = (model, keys) =>
+const traitsOf = (model, keys) =>
   Object.fromEntries(Array.from(keys, (key) => [key, model.get(key)]));
 
 const buildBox = (model) => {
@@ -73,7 +73,7 @@ const widgetIn = (frame, signal) => {
     signal,
     python: pythonFor, // a widget whose data do not fit into a line says something else
     get: (key) => model.get(key),
-    state: (keys) => valuesOf(model, keys),
+    state: (keys) => traitsOf(model, keys),
     spec: (key) => specs.get(key),
     set: (key, value) => model.set(key, value),
     // Calls `apply` now and whenever the trait changes, from here or from Python.
@@ -150,14 +150,14 @@ const commitFrame = (frame) => {
 const changedFrom = ({ model, specs }, base) => {
   const isSame = (key) => JSON.stringify(model.get(key)) === JSON.stringify(base[key]);
   const keys = [...specs.keys()].filter((key) => !isSame(key));
-  return valuesOf(model, keys);
+  return traitsOf(model, keys);
 };
 const linkOfFrame = (frame) => linkTo(frame.name, changedFrom(frame, frame.start));
 
 const frameTools = (frame, w) => {
   const copyPython = () => {
     const state = changedFrom(frame, Object.fromEntries(frame.model.get("_defaults")));
-    const all = valuesOf(frame.model, frame.specs.keys());
+    const all = traitsOf(frame.model, frame.specs.keys());
     const text = w.python(frame.model.get("_class"), state, all);
     return offerText(frame, text, "Python copied: paste it into a notebook cell.");
   };
