@@ -26,22 +26,6 @@ from attn_utils.vit import VisionTransformer, resize_position_embedding
 from attn_utils.vit.checkpoints import load_vit_checkpoint
 from tests import helpers
 
-D, L, H, HIDDEN, SIZE, PATCH, C, CLASSES = 12, 2, 3, 24, 12, 4, 3, 5
-N = (SIZE // PATCH) ** 2
-IMAGES = torch.randn(2, C, SIZE, SIZE, generator=torch.Generator().manual_seed(7))
-
-
-def model(seed=0, **options):
-    torch.manual_seed(seed)
-    sizes = {"img_size": SIZE, "patch_size": PATCH, "num_classes": CLASSES, "embed_dim": D}
-    sizes |= {"depth": L, "num_heads": H, "mlp_ratio": HIDDEN / D}
-    return VisionTransformer(**{**sizes, **options}).eval()
-
-
-def draws(seed):
-    generator = torch.Generator().manual_seed(seed)
-    return lambda *shape: 0.4 * torch.randn(*shape, generator=generator)
-
 
 def bits(m):
     return copy.deepcopy(m.state_dict())
@@ -66,261 +50,6 @@ def load(m, path, notes=0):
 def close(a, b):
     assert b.abs().max() > 0.05, "too small to compare"
     helpers.close(a, b)
-
-
-# --- the three layouts: weights, and logits straight from them ----------------------------------
-
-
-def blocks(x, layers):
-    """Pre-norm blocks on (B, S, D): six functions for each layer."""
-    for norm1, attend, norm2, mlp in layers:
-        x = x + attend(norm1(x))
-        x = x + mlp(norm2(x))
-    return x
-
-
-def norm(weight, bias):
-    return lambda x: F.layer_norm(x, (D,), weight, bias, eps=1e-6)
-
-
-def timm_state(seed=1, *, distilled=False, representation=None, classes=CLASSES, n=N):
-    draw = draws(seed)
-    state = {"cls_token": draw(1, 1, D), "pos_embed": draw(1, 1 + distilled + n, D)}
-    if distilled:
-        state["dist_token"] = draw(1, 1, D)
-    shapes = {"patch_embed.proj": (D, C, PATCH, PATCH), "norm": (D,)}
-    for i in range(L):
-        b = f"blocks.{i}."
-        shapes |= {b + "norm1": (D,), b + "attn.qkv": (3 * D, D), b + "attn.proj": (D, D)}
-        shapes |= {b + "norm2": (D,), b + "mlp.fc1": (HIDDEN, D), b + "mlp.fc2": (D, HIDDEN)}
-    if representation:
-        shapes["pre_logits.fc"] = (representation, D)
-    for head in ["head", "head_dist"][: 1 + distilled] if classes else []:
-        shapes[head] = (classes, representation or D)
-    for name, shape in shapes.items():
-        state |= {f"{name}.weight": draw(*shape), f"{name}.bias": draw(shape[0])}
-    return state
-
-
-def timm_logits(s, images):
-    def both(name):
-        return s[name + ".weight"], s[name + ".bias"]
-
-    def attend(name):
-        def f(x):
-            B, S, _ = x.shape
-            qkv = F.linear(x, *both(name + ".qkv")).reshape(B, S, 3, H, D // H)
-            q, k, v = qkv.permute(2, 0, 3, 1, 4)
-            weights = (q @ k.mT / (D // H) ** 0.5).softmax(-1)
-            return F.linear((weights @ v).transpose(1, 2).reshape(B, S, D), *both(name + ".proj"))
-
-        return f
-
-    def mlp(name):
-        return lambda x: F.linear(F.gelu(F.linear(x, *both(name + ".fc1"))), *both(name + ".fc2"))
-
-    x = F.conv2d(images, *both("patch_embed.proj"), stride=PATCH).flatten(2).mT
-    prefix = [s[t].expand(len(x), -1, -1) for t in ("cls_token", "dist_token") if t in s]
-    x = torch.cat([*prefix, x], 1) + s["pos_embed"]
-    names = [f"blocks.{i}." for i in range(L)]
-    x = blocks(
-        x,
-        [
-            (norm(*both(b + "norm1")), attend(b + "attn"), norm(*both(b + "norm2")), mlp(b + "mlp"))
-            for b in names
-        ],
-    )
-    x = norm(*both("norm"))(x)
-    if "pre_logits.fc.weight" in s:
-        x = F.linear(x, *both("pre_logits.fc")).tanh()
-    heads = [h for h in ("head", "head_dist") if h + ".weight" in s]
-    return sum(F.linear(x[:, i], *both(h)) for i, h in enumerate(heads)) / len(heads)
-
-
-HF_NAMES = {  # our shorthand: on disk, newer in memory
-    "q": ("attention.attention.query", "attention.q_proj"),
-    "k": ("attention.attention.key", "attention.k_proj"),
-    "v": ("attention.attention.value", "attention.v_proj"),
-    "o": ("attention.output.dense", "attention.o_proj"),
-    "up": ("intermediate.dense", "mlp.fc1"),
-    "down": ("output.dense", "mlp.fc2"),
-    "before": ("layernorm_before", "layernorm_before"),
-    "after": ("layernorm_after", "layernorm_after"),
-}
-
-
-def hf_state(seed=2, *, new=False, prefix="vit.", kind="classifier"):
-    draw = draws(seed)
-    tokens = 2 if kind == "deit" else 1
-    state = {
-        prefix + "embeddings.cls_token": draw(1, 1, D),
-        prefix + "embeddings.position_embeddings": draw(1, tokens + N, D),
-    }
-    if kind == "deit":
-        state[prefix + "embeddings.distillation_token"] = draw(1, 1, D)
-    shapes = {prefix + "embeddings.patch_embeddings.projection": (D, C, PATCH, PATCH)}
-    shapes[prefix + "layernorm"] = (D,)
-    sizes = {"q": (D, D), "k": (D, D), "v": (D, D), "o": (D, D), "up": (HIDDEN, D)}
-    sizes |= {"down": (D, HIDDEN), "before": (D,), "after": (D,)}
-    for i in range(L):
-        layer = f"{prefix}layers.{i}." if new else f"{prefix}encoder.layer.{i}."
-        shapes |= {layer + HF_NAMES[x][new]: shape for x, shape in sizes.items()}
-    heads = {
-        "classifier": ["classifier"],
-        "base": [],
-        "deit": ["cls_classifier", "distillation_classifier"],
-    }[kind]
-    shapes |= dict.fromkeys(heads, (CLASSES, D))
-    if kind == "base":
-        shapes["pooler.dense"] = (D, D)
-    for name, shape in shapes.items():
-        state |= {f"{name}.weight": draw(*shape), f"{name}.bias": draw(shape[0])}
-    return state
-
-
-def hf_logits(s, images, *, new=False, prefix="vit."):
-    def both(name):
-        return s[name + ".weight"], s[name + ".bias"]
-
-    def attend(layer):
-        def f(x):
-            q, k, v = (
-                F.linear(x, *both(layer + HF_NAMES[n][new])).unflatten(-1, (H, -1)).transpose(1, 2)
-                for n in "qkv"
-            )
-            heads = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-            return F.linear(heads, *both(layer + HF_NAMES["o"][new]))
-
-        return f
-
-    def mlp(layer):
-        up, down = (both(layer + HF_NAMES[n][new]) for n in ("up", "down"))
-        return lambda x: F.linear(F.gelu(F.linear(x, *up)), *down)
-
-    e = prefix + "embeddings."
-    x = F.conv2d(images, *both(e + "patch_embeddings.projection"), stride=PATCH).flatten(2).mT
-    tokens = [s[e + t] for t in ("cls_token", "distillation_token") if e + t in s]
-    x = (
-        torch.cat([t.expand(len(x), -1, -1) for t in tokens] + [x], 1)
-        + s[e + "position_embeddings"]
-    )
-    layers = [f"{prefix}layers.{i}." if new else f"{prefix}encoder.layer.{i}." for i in range(L)]
-    x = blocks(
-        x,
-        [
-            (
-                norm(*both(b + "layernorm_before")),
-                attend(b),
-                norm(*both(b + "layernorm_after")),
-                mlp(b),
-            )
-            for b in layers
-        ],
-    )
-    x = norm(*both(prefix + "layernorm"))(x)
-    if "pooler.dense.weight" in s:
-        return F.linear(x[:, 0], *both("pooler.dense")).tanh()
-    if "cls_classifier.weight" in s:
-        first = F.linear(x[:, 0], *both("cls_classifier"))
-        return (first + F.linear(x[:, 1], *both("distillation_classifier"))) / 2
-    return F.linear(x[:, 0], *both("classifier"))
-
-
-def jax_names(new):
-    attention, mlp, second = ("0", "0", "1") if new else ("1", "3", "2")
-    position = "pos_embedding" if new else "Transformer/posembed_input/pos_embedding"
-    return (
-        f"MultiHeadDotProductAttention_{attention}",
-        f"MlpBlock_{mlp}",
-        f"LayerNorm_{second}",
-        position,
-    )
-
-
-def jax_arrays(seed=3, *, new=False, prefix="", representation=None, classes=CLASSES):
-    draw = draws(seed)
-    attention, mlp, second, position = jax_names(new)
-    d = D // H
-    shapes = {
-        "embedding/kernel": (PATCH, PATCH, C, D),
-        "embedding/bias": (D,),
-        "cls": (1, 1, D),
-        position: (1, 1 + N, D),
-        "Transformer/encoder_norm/scale": (D,),
-        "Transformer/encoder_norm/bias": (D,),
-    }
-    for i in range(L):
-        block = f"Transformer/encoderblock_{i}/"
-        for layer in ("LayerNorm_0", second):
-            shapes |= {f"{block}{layer}/scale": (D,), f"{block}{layer}/bias": (D,)}
-        for part in ("query", "key", "value"):
-            shapes[f"{block}{attention}/{part}/kernel"] = (D, H, d)
-            shapes[f"{block}{attention}/{part}/bias"] = (H, d)
-        shapes |= {
-            f"{block}{attention}/out/kernel": (H, d, D),
-            f"{block}{attention}/out/bias": (D,),
-        }
-        shapes |= {
-            f"{block}{mlp}/Dense_0/kernel": (D, HIDDEN),
-            f"{block}{mlp}/Dense_0/bias": (HIDDEN,),
-        }
-        shapes |= {f"{block}{mlp}/Dense_1/kernel": (HIDDEN, D), f"{block}{mlp}/Dense_1/bias": (D,)}
-    if representation:
-        shapes |= {"pre_logits/kernel": (D, representation), "pre_logits/bias": (representation,)}
-    shapes |= {"head/kernel": (representation or D, classes), "head/bias": (classes,)}
-    return {prefix + name: draw(*shape).numpy() for name, shape in shapes.items()}
-
-
-def jax_logits(arrays, images, *, new=False, prefix=""):
-    s = {
-        k.removeprefix(prefix): torch.from_numpy(x)
-        for k, x in arrays.items()
-        if k.startswith(prefix)
-    }
-    attention, mlp_, second, position = jax_names(new)
-
-    def dense(name):
-        return lambda x: x @ s[name + "/kernel"] + s[name + "/bias"]
-
-    def attend(name):
-        def f(x):
-            q, k, v = (
-                torch.einsum("bsm,mhd->bshd", x, s[f"{name}/{p}/kernel"]) + s[f"{name}/{p}/bias"]
-                for p in ("query", "key", "value")
-            )
-            weights = torch.einsum("bqhd,bkhd->bhqk", q / (D // H) ** 0.5, k).softmax(-1)
-            heads = torch.einsum("bhqk,bkhd->bqhd", weights, v)
-            return (
-                torch.einsum("bqhd,hdm->bqm", heads, s[name + "/out/kernel"])
-                + s[name + "/out/bias"]
-            )
-
-        return f
-
-    def mlp(name):
-        return lambda x: dense(name + "/Dense_1")(F.gelu(dense(name + "/Dense_0")(x)))
-
-    def normal(name):
-        return norm(s[name + "/scale"], s[name + "/bias"])
-
-    # a convolution in JAX's axes: images (B, height, width, C), kernel (p, p, C, D)
-    nhwc = images.permute(0, 2, 3, 1)
-    patches = nhwc.unfold(1, PATCH, PATCH).unfold(2, PATCH, PATCH)  # (B, rows, cols, C, p, p)
-    x = torch.einsum("bijcpq,pqcd->bijd", patches, s["embedding/kernel"]) + s["embedding/bias"]
-    x = x.flatten(1, 2)
-    x = torch.cat([s["cls"].expand(len(x), -1, -1), x], 1) + s[position]
-    names = [f"Transformer/encoderblock_{i}/" for i in range(L)]
-    x = blocks(
-        x,
-        [
-            (normal(b + "LayerNorm_0"), attend(b + attention), normal(b + second), mlp(b + mlp_))
-            for b in names
-        ],
-    )
-    x = normal("Transformer/encoder_norm")(x)[:, 0]
-    if "pre_logits/kernel" in s:
-        x = dense("pre_logits")(x).tanh()
-    return dense("head")(x)
 
 
 # --- they fit as they are -----------------------------------------------------------------------
@@ -602,10 +331,10 @@ def test_what_is_too_much_is_named(tmp_path):
 @pytest.mark.parametrize("layout", ["timm", "hf", "jax"])
 def test_wrong_shapes_are_named(tmp_path, layout):
     path = saved(tmp_path, layout)
-    refused(path, r"path: expected .* of shape \(", model(embed_dim=24))
-    refused(path, r"path: expected .* of shape \(", model(mlp_ratio=3.0))
-    refused(path, r"path: expected .* of shape \(", model(patch_size=3))
-    refused(path, r"path: expected .* of shape \(", model(in_channels=1))
+    refused(path, r"path_or_mapping: expected .* of shape \(", model(embed_dim=24))
+    refused(path, r"path_or_mapping: expected .* of shape \(", model(mlp_ratio=3.0))
+    refused(path, r"path_or_mapping: expected .* of shape \(", model(patch_size=3))
+    refused(path, r"path_or_mapping: expected .* of shape \(", model(in_channels=1))
     if layout == "jax":  # the others do not know the number of heads
         refused(path, r"query/kernel of shape \(12, 2, 6\), got \(12, 3, 4\)", model(num_heads=2))
 
@@ -636,11 +365,11 @@ def test_broken_files(tmp_path, monkeypatch):
         for content in broken:
             path = tmp_path / f"broken{good.suffix}"
             path.write_bytes(content)
-            refused(path, "path: expected ")
+            refused(path, "path_or_mapping: expected ")
             path.unlink()
     (tmp_path / "linear.pth").write_bytes(foreign.getvalue())
     refused(tmp_path / "linear.pth", "names of a vision transformer .* got weight, bias in")
-    refused(tmp_path, "path: expected a file, got the folder")
+    refused(tmp_path, "path_or_mapping: expected a file, got the folder")
     with pytest.raises(FileNotFoundError):
         load_vit_checkpoint(model(), tmp_path / "absent.pth")
 
@@ -650,7 +379,7 @@ def test_flipped_bits_in_an_archive(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
-    refused(path, "path: expected a file of weights")
+    refused(path, "path_or_mapping: expected a file of weights")
 
 
 def test_nothing_is_executed(tmp_path, monkeypatch):
@@ -675,7 +404,7 @@ def test_nothing_is_executed(tmp_path, monkeypatch):
         "pickle.npz",
         "inside.npz",
     ):
-        refused(tmp_path / name, "path: expected a file of weights")
+        refused(tmp_path / name, "path_or_mapping: expected a file of weights")
         assert not (tmp_path / "exploded").exists(), name
 
 
@@ -694,11 +423,11 @@ def test_small_files_that_promise_giants(tmp_path):
         with zipfile.ZipFile(tmp_path / "giant.npz", "a") as archive:
             archive.writestr(name + ".npy", data)
         m = model(num_classes=D) if name == "head/kernel" else model()
-        refused(tmp_path / "giant.npz", "path: expected", m)
+        refused(tmp_path / "giant.npz", "path_or_mapping: expected", m)
     about = b'"dtype":"F32","shape":[1,1000000,1000000],"data_offsets":[0,4000000000000]'
     header = b'{"cls_token":{' + about + b"}}"
     (tmp_path / "giant.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
-    refused(tmp_path / "giant.safetensors", "path: expected a file of weights")
+    refused(tmp_path / "giant.safetensors", "path_or_mapping: expected a file of weights")
 
 
 def test_strange_tensors(tmp_path):
@@ -712,10 +441,10 @@ def test_strange_tensors(tmp_path):
         [torch.ones(1)],
     ):
         torch.save({**timm_state(), "cls_token": strange}, tmp_path / "strange.pth")
-        refused(tmp_path / "strange.pth", "path: expected .*cls_token")
+        refused(tmp_path / "strange.pth", "path_or_mapping: expected .*cls_token")
     for whole in ([], {}, torch.ones(3), {1: torch.ones(2)}, "text"):
         torch.save(whole, tmp_path / "strange.pth")
-        refused(tmp_path / "strange.pth", "path: expected")
+        refused(tmp_path / "strange.pth", "path_or_mapping: expected")
     np.savez(tmp_path / "strange.npz", **{**jax_arrays(), "cls": np.ones((1, 1, D), "i4")})
     refused(tmp_path / "strange.npz", "cls holds torch.int32")
 
@@ -723,7 +452,7 @@ def test_strange_tensors(tmp_path):
 def test_two_names_for_one_tensor(tmp_path):
     old, new = hf_state(), hf_state(new=True)
     save_file({**old, **new}, tmp_path / "model.safetensors")
-    refused(tmp_path / "model.safetensors", r"path: expected one blocks\.\d\.")
+    refused(tmp_path / "model.safetensors", r"path_or_mapping: expected one blocks\.\d\.")
 
 
 def test_bad_models_are_named(tmp_path):
