@@ -77,12 +77,16 @@ def read_torch(path: Path, members: list[zipfile.ZipInfo]) -> Contents:
         _look_through(start, pickles=5)  # magic number, version, system, the content, storages
     # PyTorch has safe_globals from 2.5 on; before, such files are refused
     allow: Any = getattr(torch.serialization, "safe_globals", contextlib.nullcontext)
-    with allow(list(_HARMLESS.values())), warnings.catch_warnings():
+    # tensors of an archive are mapped, not read; PyTorch takes names in .safetensors for such files
+    mapped = bool(members) and path.suffix != ".safetensors"
+    with (
+        allow(list(_HARMLESS.values())),
+        warnings.catch_warnings(),
+        contextlib.nullcontext(str(path)) if mapped else path.open("rb") as source,
+    ):
         warnings.simplefilter("ignore")
         try:
-            content = torch.load(
-                str(path), map_location="cpu", weights_only=True, mmap=bool(members)
-            )
+            content = torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
         except Exception:  # its messages advise to switch the safety off
             raise UnreadableError(
                 "a file of torch.save that is damaged or holds more than tensors and plain values"

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import json
 import math
+import operator
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -240,12 +241,15 @@ def _file_grid(
 ) -> tuple[tuple[int, int], list[str]]:
     """The grid of a file that has so many patches, and what has to be said about it."""
     if grid is not None:
-        given = tuple(grid) if isinstance(grid, Sequence) else (grid,)
-        if len(given) != 2 or math.prod(given) != patches or min(given) < 1:
+        try:
+            rows, columns = (operator.index(n) for n in grid)
+        except (TypeError, ValueError):
+            rows = columns = 0
+        if rows < 1 or rows * columns != patches:
             raise ValueError(
                 f"grid: expected (rows, columns) of the {patches} patches in the file, got {grid!r}"
             )
-        old, assumed = (given[0], given[1]), ""
+        old, assumed = (rows, columns), ""
     elif patches < 1:
         raise ValueError("path_or_mapping: expected patches beside the prefix tokens, got none")
     elif math.isqrt(patches) ** 2 == patches:

@@ -6,10 +6,19 @@ of the loader: if both agree on the logits, every tensor went to its place.
 
 from __future__ import annotations
 
+import copy
+import traceback
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from attn_utils.vit import VisionTransformer
+from attn_utils.vit import VisionTransformer, load_vit_checkpoint
+from tests import helpers
 
 D, L, H, HIDDEN, SIZE, PATCH, C, CLASSES = 12, 2, 3, 24, 12, 4, 3, 5
 N = (SIZE // PATCH) ** 2
@@ -28,7 +37,7 @@ def draws(seed):
     return lambda *shape: 0.4 * torch.randn(*shape, generator=generator)
 
 
-# --- the three layouts: weights, and logits straight from them ----------------------------------
+# --- the layouts: weights, and logits straight from them ----------------------------------
 
 
 def blocks(x, layers):
@@ -109,12 +118,12 @@ HF_NAMES = {  # our shorthand: on disk, newer in memory
 }
 
 
-def hf_state(seed=2, *, new=False, prefix="vit.", kind="classifier"):
+def hf_state(seed=2, *, new=False, prefix="vit.", kind="classifier", n=N):
     draw = draws(seed)
     tokens = 2 if kind == "deit" else 1
     state = {
         prefix + "embeddings.cls_token": draw(1, 1, D),
-        prefix + "embeddings.position_embeddings": draw(1, tokens + N, D),
+        prefix + "embeddings.position_embeddings": draw(1, tokens + n, D),
     }
     if kind == "deit":
         state[prefix + "embeddings.distillation_token"] = draw(1, 1, D)
@@ -197,7 +206,7 @@ def jax_names(new):
     )
 
 
-def jax_arrays(seed=3, *, new=False, prefix="", representation=None, classes=CLASSES):
+def jax_arrays(seed=3, *, new=False, prefix="", representation=None, classes=CLASSES, n=N):
     draw = draws(seed)
     attention, mlp, second, position = jax_names(new)
     d = D // H
@@ -205,7 +214,7 @@ def jax_arrays(seed=3, *, new=False, prefix="", representation=None, classes=CLA
         "embedding/kernel": (PATCH, PATCH, C, D),
         "embedding/bias": (D,),
         "cls": (1, 1, D),
-        position: (1, 1 + N, D),
+        position: (1, 1 + n, D),
         "Transformer/encoder_norm/scale": (D,),
         "Transformer/encoder_norm/bias": (D,),
     }
@@ -281,3 +290,116 @@ def jax_logits(arrays, images, *, new=False, prefix=""):
     if "pre_logits/kernel" in s:
         x = dense("pre_logits")(x).tanh()
     return dense("head")(x)
+
+
+def torchvision_state(seed=4, *, old=False):
+    draw = draws(seed)
+    state = {
+        "class_token": draw(1, 1, D),
+        "encoder.pos_embedding": draw(1, 1 + N, D),
+        "conv_proj.weight": draw(D, C, PATCH, PATCH),
+        "conv_proj.bias": draw(D),
+    }
+    shapes = {"encoder.ln": (D,), "heads.head": (CLASSES, D)}
+    up, down = ("mlp.linear_1", "mlp.linear_2") if old else ("mlp.0", "mlp.3")
+    for i in range(L):
+        b = f"encoder.layers.encoder_layer_{i}."
+        state[b + "self_attention.in_proj_weight"] = draw(3 * D, D)
+        state[b + "self_attention.in_proj_bias"] = draw(3 * D)
+        shapes |= {b + "ln_1": (D,), b + "ln_2": (D,), b + "self_attention.out_proj": (D, D)}
+        shapes |= {b + up: (HIDDEN, D), b + down: (D, HIDDEN)}
+    for name, shape in shapes.items():
+        state |= {f"{name}.weight": draw(*shape), f"{name}.bias": draw(shape[0])}
+    return state
+
+
+def torchvision_logits(s, images, *, old=False):
+    """By PyTorch's own attention layer, as torchvision has it."""
+
+    def both(name):
+        return s[name + ".weight"], s[name + ".bias"]
+
+    def attend(name):
+        layer = nn.MultiheadAttention(D, H, batch_first=True).eval()
+        own = {k.removeprefix(name): x for k, x in s.items() if k.startswith(name)}
+        layer.load_state_dict(own)
+        return lambda x: layer(x, x, x, need_weights=False)[0]
+
+    def mlp(name):
+        up, down = ("linear_1", "linear_2") if old else ("0", "3")
+        return lambda x: F.linear(F.gelu(F.linear(x, *both(name + up))), *both(name + down))
+
+    x = F.conv2d(images, *both("conv_proj"), stride=PATCH).flatten(2).mT
+    x = torch.cat([s["class_token"].expand(len(x), -1, -1), x], 1) + s["encoder.pos_embedding"]
+    names = [f"encoder.layers.encoder_layer_{i}." for i in range(L)]
+    x = blocks(
+        x,
+        [
+            (
+                norm(*both(b + "ln_1")),
+                attend(b + "self_attention."),
+                norm(*both(b + "ln_2")),
+                mlp(b + "mlp."),
+            )
+            for b in names
+        ],
+    )
+    return F.linear(norm(*both("encoder.ln"))(x)[:, 0], *both("heads.head"))
+
+
+def stack_blocks(arrays):
+    """big_vision's other form: one array for all blocks, along a first axis."""
+    first = {k: x for k, x in arrays.items() if "encoderblock_0" in k}
+    stacked = {
+        k.replace("_0", "", 1): np.stack(
+            [arrays[k.replace("encoderblock_0", f"encoderblock_{i}")] for i in range(L)]
+        )
+        for k in first
+    }
+    return {k: x for k, x in arrays.items() if "encoderblock_" not in k} | stacked
+
+
+# --- loading ----------------------------------------------------------------------------------
+
+
+def bits(m):
+    return copy.deepcopy(m.state_dict())
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def load(m, source, notes=0, **options):
+    """Load, and see that the caller is warned exactly as often as something was adapted."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        told = load_vit_checkpoint(m, source, **options)
+    assert len(told) == notes, told
+    title = source.name if isinstance(source, Path) else "the mapping"
+    assert [str(w.message) for w in caught] == [f"{title}: {note}" for note in told]
+    assert all(w.filename == __file__ for w in caught), "the warning points elsewhere"
+    return told
+
+
+def close(a, b):
+    """Up to rounding, which is far below 1e-5."""
+    assert b.abs().max() > 0.05, "too small to compare"
+    helpers.close(a, b)
+
+
+def refused(source, match, m=None, **options):
+    """See that nothing was changed, and that the message is short and gives no bad advice."""
+    m = m or model()
+    before = bits(m)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match=match) as caught:
+            load_vit_checkpoint(m, source, **options)
+    assert same(m.state_dict(), before), "the model was changed"
+    text = "".join(traceback.format_exception(caught.value))
+    assert "weights_only=False" not in text
+    assert "safe_globals" not in str(caught.value)
+    assert len(str(caught.value)) < 1500
+    assert str(caught.value).isprintable()
+    return str(caught.value)
