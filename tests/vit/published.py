@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import traceback
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -360,6 +361,15 @@ def stack_blocks(arrays):
 
 
 # --- loading ----------------------------------------------------------------------------------
+
+
+def archive_of(path, program, records=None, **options):
+    """An archive as of torch.save around any pickle."""
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        archive.writestr("archive/data.pkl", program)
+        archive.writestr("archive/version", b"3\n")
+        for name, content in (records or {}).items():
+            archive.writestr("archive/" + name, content)
 
 
 def bits(m):
