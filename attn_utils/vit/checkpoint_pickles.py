@@ -26,7 +26,7 @@ from .checkpoint_contents import Contents, UnreadableError, flatten, some
 
 #: How the older files begin, which are no zip archives.
 OLD_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
-LARGEST_INDEX = 2**22  # bytes of names, shapes and settings; a training of ViT-H takes a tenth
+LARGEST_INDEX = 2**21  # bytes of names, shapes and settings; a training of ViT-H takes a tenth
 
 # What tensors are built from. bytearray is missing on purpose: PyTorch would allow one of any size.
 _OF_TENSORS = re.compile(
