@@ -410,6 +410,10 @@ def test_tricks_with_members(tmp_path):
         for name, content in members.items():
             archive.writestr(name, content)
     load(model(), tmp_path / "good.pth")  # repacked, but not compressed
+    with zipfile.ZipFile(tmp_path / "small.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():  # packed, it is hardly smaller: not a bomb
+            archive.writestr(name, content)
+    refused(tmp_path / "small.pth", "a compressed archive")
     with zipfile.ZipFile(tmp_path / "lzma.npz", "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("cls.npy", npy("<f4", (1, 1, D), bytes(4 * D)))
     refused(tmp_path / "lzma.npz", "compressed by another method")
