@@ -44,7 +44,7 @@ lab: install  ## open JupyterLab in the folder of the notebooks
 	$(BIN)/python tools/lab.py
 
 test: develop book  ## package, notebooks, built pages in a browser, JupyterLab
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15
 
 lint: develop  ## formatting, types, notebooks, vendored files
 	$(BIN)/ruff check .

@@ -107,7 +107,8 @@ class _Desk:
 
     def paint(self, distance: _Array, colour: _Colour, opacity: float | _Array = 1.0) -> None:
         alpha = np.clip(0.5 - distance * self.scale, 0.0, 1.0) * opacity
-        self.rgb += alpha[..., None] * (np.asarray(colour) - self.rgb)
+        touched = alpha > 0  # a stroke reaches few of the dots
+        self.rgb[touched] += alpha[touched, None] * (np.asarray(colour) - self.rgb[touched])
 
     def shadow(self, distance: _Array, softness: float = 1.0, strength: float = 0.45) -> None:
         depth = np.clip(0.5 - distance / (2 * softness), 0.0, 1.0)

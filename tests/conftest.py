@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from chromium import HINT, find_chromium
 from playwright.sync_api import Browser, sync_playwright
+from torch import Tensor
 
+from attn_utils.data import Box, table_scene
 from attn_utils.widgets.joining import joined
 
 # fixtures: the built book, open in a browser
@@ -45,6 +47,12 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def table() -> tuple[Tensor, dict[str, Box]]:
+    """The table of chapter 1: drawing it takes a second."""
+    return table_scene()
 
 
 # Numbers travel as the base64 text of their bytes: exact, NaN and infinity included.

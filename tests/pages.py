@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import http.server
 import threading
@@ -27,6 +28,12 @@ SITE = ROOT / "_build" / "html"
 COMPRESSED = {".html", ".js", ".css", ".json", ".svg"}
 
 
+@functools.cache
+def compressed(file: Path, _changed: int) -> bytes:
+    """Compress a file as it is now; every page loads the same scripts."""
+    return gzip.compress(file.read_bytes(), 6)
+
+
 class Handler(http.server.SimpleHTTPRequestHandler):
     """Serves the site as a public host does: text compressed."""
 
@@ -45,7 +52,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         file = Path(self.translate_path(self.path))
         if file.suffix not in COMPRESSED or not file.is_file():
             return super().do_GET()
-        body = gzip.compress(file.read_bytes(), 6)
+        body = compressed(file, file.stat().st_mtime_ns)
         self.send_response(200)
         self.send_header("Content-Type", self.guess_type(str(file)))
         self.send_header("Content-Encoding", "gzip")

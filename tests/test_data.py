@@ -11,8 +11,8 @@ from attn_utils import data
 # --- chapter 1: the desk and the photograph -----------------------------------------------------
 
 
-def test_table_scene_holds_five_things_in_separate_boxes():
-    image, boxes = data.table_scene()
+def test_table_scene_holds_five_things_in_separate_boxes(table):
+    image, boxes = table
     assert image.shape == (360, 480, 3)
     assert image.dtype == torch.float32
     assert 0 <= image.min() < image.max() <= 1
@@ -30,8 +30,8 @@ def test_table_scene_is_the_same_each_time():
     assert torch.equal(first, second)
 
 
-def test_only_the_cup_has_a_colour():
-    image, boxes = data.table_scene()
+def test_only_the_cup_has_a_colour(table):
+    image, boxes = table
     colourful = image.amax(-1) - image.amin(-1) > 0.01
     top, left, bottom, right = boxes["cup"]
     inside = colourful[top:bottom, left:right]
@@ -41,19 +41,19 @@ def test_only_the_cup_has_a_colour():
     assert (red[:, 0] >= red[:, 2]).all()
 
 
-def test_boxes_hold_their_things():
+def test_boxes_hold_their_things(table):
     """Inside each box the picture varies more than the bare desk does."""
-    image, boxes = data.table_scene()
+    image, boxes = table
     desk = image[340:, :340].std()
     for name, (top, left, bottom, right) in boxes.items():
         assert image[top:bottom, left:right].std() > 4 * desk, name
 
 
 @pytest.mark.parametrize("width", [96, 240, 1000])
-def test_table_scene_in_other_sizes(width):
+def test_table_scene_in_other_sizes(table, width):
     image, boxes = data.table_scene(width)
     assert image.shape == (width * 3 // 4, width, 3)
-    _, reference = data.table_scene()
+    _, reference = table
     for name, box in boxes.items():
         scaled = torch.tensor(reference[name]) * width / 480
         assert (torch.tensor(box) - scaled).abs().max() <= 2 + width / 480

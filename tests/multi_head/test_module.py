@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 
@@ -526,21 +525,6 @@ def test_gradients_flow_through_the_weights():
 
 
 # --- dtypes, devices, layouts, compilers --------------------------------------------------------
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_dtypes_are_kept_and_close_to_double(dtype):
-    reference = make(16, 4, bias=True)
-    module = copy.deepcopy(reference).to(dtype)
-    x = draw(2, 5, 16, dtype=dtype)
-    lens = torch.tensor([2, 5])
-    output, weights = module(x, valid_lens=lens, return_weights=True)
-    assert output.dtype == weights.dtype == dtype
-    sums = weights.double().sum(-1).to(dtype)
-    close(sums, torch.ones_like(sums))
-    want = reference(x.double(), valid_lens=lens)
-    close(output, want)
-    close(module(x, valid_lens=lens), want)
 
 
 def test_large_scores_in_half_precision_stay_finite():

