@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from attn_utils.core.arguments import check_images, check_sizes
+from attn_utils.core.arguments import check_images, check_size, check_sizes
 
 __all__ = ["ECABlock", "SEBlock", "eca_kernel_size"]
 
@@ -32,7 +32,7 @@ class SEBlock(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
-        check_sizes(channels=channels, reduction=reduction)
+        channels, reduction = check_sizes(channels=channels, reduction=reduction)
         self.channels = channels
         hidden = max(1, channels // reduction)
         self.fc1 = nn.Linear(channels, hidden, bias=False)
@@ -75,7 +75,7 @@ class ECABlock(nn.Module):
         super().__init__()
         if kernel_size is None:
             kernel_size = eca_kernel_size(channels, gamma, b)
-        check_sizes(channels=channels, kernel_size=kernel_size)
+        channels, kernel_size = check_sizes(channels=channels, kernel_size=kernel_size)
         if kernel_size % 2 == 0:  # there would be no middle, and one gate too many or too few
             raise ValueError(f"kernel_size: expected an odd number, got {kernel_size}")
         self.channels = channels
@@ -110,7 +110,7 @@ def eca_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
     References:
         Wang et al. (2020), section 3.2.3.
     """
-    check_sizes(channels=channels)
+    channels = check_size("channels", channels)
     if not math.isfinite(gamma) or gamma == 0:
         raise ValueError(f"gamma: expected a finite number other than 0, got {gamma!r}")
     if not math.isfinite(b):

@@ -5,6 +5,10 @@ The message reads "argument: expected …, got …", with shapes spelled out. No
 
 from __future__ import annotations
 
+import operator
+from typing import SupportsIndex, cast
+
+import torch
 from torch import Tensor
 
 
@@ -50,11 +54,25 @@ def check_same_length(keys: Tensor, values: Tensor, names: tuple[str, str]) -> N
         )
 
 
-def check_sizes(**sizes: int) -> None:
-    """Raise ValueError unless all are integers of at least 1."""
-    for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ValueError(f"{name}: expected an integer of at least 1, got {size!r}")
+def check_size(name: str, size: SupportsIndex, least: int = 1) -> int:
+    """Return a size as a plain integer; raise ValueError unless it is one of at least ``least``.
+
+    NumPy's integers are welcome, and so is a length that stays open while torch exports.
+    """
+    if isinstance(size, torch.SymInt):
+        return cast(int, size)
+    try:
+        number = operator.index(size)
+    except TypeError:
+        number = least - 1
+    if isinstance(size, bool | Tensor) or number < least:
+        raise ValueError(f"{name}: expected an integer of at least {least}, got {size!r}")
+    return number
+
+
+def check_sizes(**sizes: SupportsIndex) -> list[int]:
+    """Return sizes as plain integers, in their order; all have to be at least 1."""
+    return [check_size(name, size) for name, size in sizes.items()]
 
 
 def check_probability(name: str, p: float) -> None:

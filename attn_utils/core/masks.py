@@ -34,6 +34,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .arguments import check_size
+
 __all__ = ["causal_mask", "length_mask", "masked_softmax"]
 
 _HALF = (torch.float16, torch.bfloat16)
@@ -55,7 +57,7 @@ def length_mask(valid_lens: Tensor, num_keys: int) -> Tensor:
         ValueError: lengths outside 0 … ``num_keys``; the values are not looked at while torch
             compiles or exports.
     """
-    _check_count("num_keys", num_keys, least=1)
+    num_keys = check_size("num_keys", num_keys)
     if not isinstance(valid_lens, Tensor):
         raise ValueError(f"valid_lens: expected a tensor, got {type(valid_lens).__name__}")
     shape = tuple(valid_lens.shape)
@@ -100,10 +102,8 @@ def causal_mask(
     Returns:
         A boolean mask (T, S).
     """
-    if num_keys is None:
-        num_keys = num_queries
-    _check_count("num_queries", num_queries)
-    _check_count("num_keys", num_keys)
+    num_queries = check_size("num_queries", num_queries, 0)
+    num_keys = num_queries if num_keys is None else check_size("num_keys", num_keys, 0)
     if align not in ("top-left", "bottom-right"):
         raise ValueError(f'align: expected "top-left" or "bottom-right", got {align!r}')
     diagonal = 0 if align == "top-left" else num_keys - num_queries
@@ -227,8 +227,3 @@ def _softmax_(scores: Tensor, dim: int) -> Tensor:
         pass
     scores.sub_(scores.amax(dim, keepdim=True)).exp_()
     return scores.div_(scores.sum(dim, keepdim=True))
-
-
-def _check_count(name: str, count: int, least: int = 0) -> None:
-    if isinstance(count, bool | Tensor) or int(count) != count or count < least:
-        raise ValueError(f"{name}: expected an integer of at least {least}, got {count!r}")

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from attn_utils.core.arguments import check_same_length, check_sizes, check_tensors, check_width
+from attn_utils.core.arguments import check_same_length, check_size, check_tensors, check_width
 from attn_utils.core.masks import broadcast_mask
 
 __all__ = ["blockwise_attention", "linear_attention"]
@@ -57,7 +57,7 @@ def blockwise_attention(
         (2021). Self-attention does not need O(n²) memory. Dao et al. (2022). FlashAttention.
     """
     _check_inputs(q, k, v)
-    check_sizes(block_size=block_size)
+    block_size = check_size("block_size", block_size)
     T, S = q.shape[-2], k.shape[-2]
     if mask is not None:
         mask = broadcast_mask(mask, (*q.shape[:-1], S)).expand(*(-1,) * (q.ndim - 2), T, S)

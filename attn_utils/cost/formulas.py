@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from attn_utils.core.arguments import check_sizes
+from attn_utils.core.arguments import check_size, check_sizes
 
 __all__ = [
     "attention_bytes",
@@ -60,7 +60,9 @@ def attention_flops(
     Returns:
         Operations by part, in the order of the list; their sum is the layer.
     """
-    H, kv, T, S = _sizes(num_queries, embed_dim, num_heads, kv_heads, num_keys, batch)
+    H, kv, T, S, embed_dim, batch = _sizes(
+        num_queries, embed_dim, num_heads, kv_heads, num_keys, batch
+    )
     pairs = batch * _pairs(T, S, is_causal)
     return {
         "projections": 2 * batch * (T * embed_dim**2 + 2 * S * embed_dim * (embed_dim // H * kv)),
@@ -80,7 +82,9 @@ def mlp_flops(num_tokens: int, embed_dim: int, *, mlp_ratio: int = 4, batch: int
         mlp_ratio: r.
         batch: B.
     """
-    check_sizes(num_tokens=num_tokens, embed_dim=embed_dim, mlp_ratio=mlp_ratio, batch=batch)
+    num_tokens, embed_dim, mlp_ratio, batch = check_sizes(
+        num_tokens=num_tokens, embed_dim=embed_dim, mlp_ratio=mlp_ratio, batch=batch
+    )
     return 2 * 2 * mlp_ratio * batch * num_tokens * embed_dim**2
 
 
@@ -161,8 +165,10 @@ def attention_bytes(
     Returns:
         Bytes by part, with the keys of :func:`attention_flops`.
     """
-    H, kv, T, S = _sizes(num_queries, embed_dim, num_heads, kv_heads, num_keys, batch)
-    check_sizes(itemsize=itemsize)
+    H, kv, T, S, embed_dim, batch = _sizes(
+        num_queries, embed_dim, num_heads, kv_heads, num_keys, batch
+    )
+    itemsize = check_size("itemsize", itemsize)
     kv_dim = embed_dim // H * kv
     queries, keys = batch * T * embed_dim, batch * S * kv_dim  # the values are as many as the keys
     matrix = 0 if fused else batch * H * T * S
@@ -205,8 +211,10 @@ def attention_peak_bytes(
         itemsize: bytes of a number.
         fused: the scores are never all there.
     """
-    H, kv, T, S = _sizes(num_queries, embed_dim, num_heads, kv_heads, num_keys, batch)
-    check_sizes(itemsize=itemsize)
+    H, kv, T, S, embed_dim, batch = _sizes(
+        num_queries, embed_dim, num_heads, kv_heads, num_keys, batch
+    )
+    itemsize = check_size("itemsize", itemsize)
     queries, keys = batch * T * embed_dim, batch * S * (embed_dim // H * kv)
     matrix = batch * H * T * S
     between = queries + batch * H * T if fused else max(2 * matrix, matrix + queries)
@@ -232,7 +240,7 @@ def kv_cache_bytes(
         batch: B.
         itemsize: bytes of a number.
     """
-    check_sizes(
+    num_tokens, depth, kv_heads, head_dim, batch, itemsize = check_sizes(
         num_tokens=num_tokens,
         depth=depth,
         kv_heads=kv_heads,
@@ -245,22 +253,21 @@ def kv_cache_bytes(
 
 def _sizes(
     num_queries: int, embed_dim: int, heads: int, kv_heads: int | None, keys: int | None, batch: int
-) -> tuple[int, int, int, int]:
-    kv = heads if kv_heads is None else kv_heads
-    num_keys = num_queries if keys is None else keys
-    check_sizes(
-        num_queries=num_queries,
-        embed_dim=embed_dim,
+) -> list[int]:
+    """Heads of queries and keys, T, S, D and B as plain integers."""
+    heads, kv, T, S, embed_dim, batch = check_sizes(
         num_heads=heads,
-        kv_heads=kv,
-        num_keys=num_keys,
+        kv_heads=heads if kv_heads is None else kv_heads,
+        num_queries=num_queries,
+        num_keys=num_queries if keys is None else keys,
+        embed_dim=embed_dim,
         batch=batch,
     )
     if embed_dim % heads:
         raise ValueError(f"embed_dim: expected a multiple of num_heads = {heads}, got {embed_dim}")
     if heads % kv:
         raise ValueError(f"kv_heads: expected a divisor of num_heads = {heads}, got {kv}")
-    return heads, kv, num_queries, num_keys
+    return [heads, kv, T, S, embed_dim, batch]
 
 
 def _pairs(T: int, S: int, is_causal: bool) -> int:

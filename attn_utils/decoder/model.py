@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from attn_utils.core.arguments import check_sizes
+from attn_utils.core.arguments import check_size, check_sizes
 from attn_utils.core.masks import length_mask
 from attn_utils.scoring import AdditiveAttention
 
@@ -50,7 +50,9 @@ class GRUEncoder(nn.Module):
 
     def __init__(self, vocab_size: int, embed_size: int, num_hiddens: int) -> None:
         super().__init__()
-        check_sizes(vocab_size=vocab_size, embed_size=embed_size, num_hiddens=num_hiddens)
+        vocab_size, embed_size, num_hiddens = check_sizes(
+            vocab_size=vocab_size, embed_size=embed_size, num_hiddens=num_hiddens
+        )
         self.memory_size = 2 * num_hiddens
         self.embedding = nn.Embedding(vocab_size, embed_size)
         self.gru = nn.GRU(embed_size, num_hiddens, batch_first=True, bidirectional=True)
@@ -104,7 +106,7 @@ class FixedVectorDecoder(nn.Module):
         self, vocab_size: int, embed_size: int, num_hiddens: int, memory_size: int
     ) -> None:
         super().__init__()
-        check_sizes(
+        vocab_size, embed_size, num_hiddens, memory_size = check_sizes(
             vocab_size=vocab_size,
             embed_size=embed_size,
             num_hiddens=num_hiddens,
@@ -178,7 +180,7 @@ class AttentionDecoder(FixedVectorDecoder):
         attention_size: int,
     ) -> None:
         super().__init__(vocab_size, embed_size, num_hiddens, memory_size)
-        check_sizes(attention_size=attention_size)
+        attention_size = check_size("attention_size", attention_size)
         self.attention = AdditiveAttention(num_hiddens, memory_size, attention_size)
 
     def context(self, states: Tensor, memory: EncoderOutput) -> tuple[Tensor, Tensor]:
@@ -272,7 +274,7 @@ def greedy_decode(
     Returns:
         Tokens (B, T), or tokens and weights (B, T, S); the weights are None without attention.
     """
-    check_sizes(num_steps=num_steps)
+    num_steps = check_size("num_steps", num_steps)
     memory = model.encoder(source, valid_lens)
     token = source.new_full((len(source), 1), model.decoder.start)
     state, tokens, looks = None, [], []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from attn_utils.core.arguments import (
     check_probability,
     check_same_length,
+    check_size,
     check_sizes,
     check_tensors,
     check_width,
@@ -78,7 +79,7 @@ class KerasMultiHeadAttention(nn.Module):
         super().__init__()
         value_dim = key_dim if value_dim is None else value_dim
         key_size = value_size if key_size is None else key_size
-        check_sizes(
+        num_heads, key_dim, value_dim, query_size, value_size, key_size = check_sizes(
             num_heads=num_heads,
             key_dim=key_dim,
             value_dim=value_dim,
@@ -89,20 +90,18 @@ class KerasMultiHeadAttention(nn.Module):
         check_probability("dropout", dropout)
         if output_shape is None:
             output_shape = (query_size,)
-        elif isinstance(output_shape, int):
+        elif isinstance(output_shape, SupportsIndex):
             output_shape = (output_shape,)
         if not isinstance(output_shape, Sequence) or not output_shape:
             raise ValueError(
                 f"output_shape: expected a size or a sequence of sizes, got {output_shape!r}"
             )
-        for size in output_shape:
-            check_sizes(output_shape=size)
         self.num_heads = num_heads
         self.key_dim = key_dim
         self.value_dim = value_dim
         self.dropout = dropout
         self.use_bias = use_bias
-        self.output_shape = tuple(output_shape)
+        self.output_shape = tuple(check_size("output_shape", size) for size in output_shape)
 
         H, K, V = num_heads, key_dim, value_dim
         self.query_kernel = nn.Parameter(torch.empty(query_size, H, K))

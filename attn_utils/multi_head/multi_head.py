@@ -60,7 +60,7 @@ class MultiHeadAttention(nn.Module):
         query_size = embed_dim if query_size is None else query_size
         key_size = embed_dim if key_size is None else key_size
         value_size = embed_dim if value_size is None else value_size
-        check_sizes(
+        embed_dim, num_heads, query_size, key_size, value_size = check_sizes(
             embed_dim=embed_dim,
             num_heads=num_heads,
             query_size=query_size,

@@ -6,7 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attn_utils.core.arguments import check_probability, check_sizes, check_tensors, check_width
+from attn_utils.core.arguments import (
+    check_probability,
+    check_size,
+    check_sizes,
+    check_tensors,
+    check_width,
+)
 
 __all__ = ["LearnedPositionalEmbedding", "RotaryEmbedding", "SinusoidalPositionalEncoding"]
 
@@ -42,7 +48,7 @@ class SinusoidalPositionalEncoding(nn.Module):
         base: float = 10000.0,
     ) -> None:
         super().__init__()
-        check_sizes(num_hiddens=num_hiddens, max_len=max_len)
+        num_hiddens, max_len = check_sizes(num_hiddens=num_hiddens, max_len=max_len)
         check_probability("dropout", dropout)
         _check_base(base)
         self.dropout = dropout
@@ -89,7 +95,9 @@ class LearnedPositionalEmbedding(nn.Module):
 
     def __init__(self, num_positions: int, num_hiddens: int) -> None:
         super().__init__()
-        check_sizes(num_positions=num_positions, num_hiddens=num_hiddens)
+        num_positions, num_hiddens = check_sizes(
+            num_positions=num_positions, num_hiddens=num_hiddens
+        )
         self.weight = nn.Parameter(torch.empty(num_positions, num_hiddens))
         self.reset_parameters()
 
@@ -132,7 +140,7 @@ class RotaryEmbedding(nn.Module):
 
     def __init__(self, head_dim: int, base: float = 10000.0) -> None:
         super().__init__()
-        check_sizes(head_dim=head_dim)
+        head_dim = check_size("head_dim", head_dim)
         if head_dim % 2:
             raise ValueError(f"head_dim: expected an even number, got {head_dim}")
         _check_base(base)

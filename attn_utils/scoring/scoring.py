@@ -49,7 +49,9 @@ class LocationAttention(nn.Module):
 
     def __init__(self, query_size: int, key_size: int, num_values: int) -> None:
         super().__init__()
-        check_sizes(query_size=query_size, key_size=key_size, num_values=num_values)
+        query_size, key_size, num_values = check_sizes(
+            query_size=query_size, key_size=key_size, num_values=num_values
+        )
         self.query_size = query_size
         self.key_size = key_size
         self.score = nn.Linear(query_size + key_size, num_values)
@@ -118,7 +120,9 @@ class AdditiveAttention(nn.Module):
         self, query_size: int, key_size: int, num_hiddens: int, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        check_sizes(query_size=query_size, key_size=key_size, num_hiddens=num_hiddens)
+        query_size, key_size, num_hiddens = check_sizes(
+            query_size=query_size, key_size=key_size, num_hiddens=num_hiddens
+        )
         check_probability("dropout", dropout)
         self.W_q = nn.Linear(query_size, num_hiddens, bias=False)
         self.W_k = nn.Linear(key_size, num_hiddens, bias=False)
@@ -234,7 +238,7 @@ class Attn(nn.Module):
         self, query_size: int, key_size: int, value_size1: int, value_size2: int, output_size: int
     ) -> None:
         super().__init__()
-        check_sizes(
+        query_size, key_size, value_size1, value_size2, output_size = check_sizes(
             query_size=query_size,
             key_size=key_size,
             value_size1=value_size1,

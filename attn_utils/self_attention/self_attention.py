@@ -29,7 +29,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, dim: int, dk: int, dv: int, *, bias: bool = True) -> None:
         super().__init__()
-        check_sizes(dim=dim, dk=dk, dv=dv)
+        dim, dk, dv = check_sizes(dim=dim, dk=dk, dv=dv)
         self.W_q = nn.Linear(dim, dk, bias=bias)
         self.W_k = nn.Linear(dim, dk, bias=bias)
         self.W_v = nn.Linear(dim, dv, bias=bias)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attn_utils.core.arguments import check_images, check_sizes
+from attn_utils.core.arguments import check_images, check_size, check_sizes
 
 __all__ = ["CBAM", "ChannelAttention", "SpatialAttention"]
 
@@ -34,7 +34,7 @@ class ChannelAttention(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
-        check_sizes(channels=channels, reduction=reduction)
+        channels, reduction = check_sizes(channels=channels, reduction=reduction)
         self.channels = channels
         hidden = max(1, channels // reduction)
         self.fc1 = nn.Linear(channels, hidden, bias=False)
@@ -83,7 +83,7 @@ class SpatialAttention(nn.Module):
 
     def __init__(self, kernel_size: int = 7) -> None:
         super().__init__()
-        check_sizes(kernel_size=kernel_size)
+        kernel_size = check_size("kernel_size", kernel_size)
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size: expected an odd number, got {kernel_size}")
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)

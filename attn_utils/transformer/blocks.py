@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attn_utils.core.arguments import check_probability, check_sizes
+from attn_utils.core.arguments import check_probability, check_size, check_sizes
 from attn_utils.multi_head import MultiHeadAttention
 
 __all__ = ["DecoderBlock", "EncoderBlock", "FeedForward"]
@@ -42,7 +42,7 @@ class FeedForward(nn.Module):
     ) -> None:
         super().__init__()
         hidden = 4 * embed_dim if hidden is None else hidden
-        check_sizes(embed_dim=embed_dim, hidden=hidden)
+        embed_dim, hidden = check_sizes(embed_dim=embed_dim, hidden=hidden)
         check_probability("dropout", dropout)
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation: expected one of {[*ACTIVATIONS]}, got {activation!r}")
@@ -119,7 +119,7 @@ class EncoderBlock(Residual):
         eps: float = 1e-5,
     ) -> None:
         super().__init__(norm_first, dropout)
-        self.embed_dim = embed_dim
+        embed_dim = self.embed_dim = check_size("embed_dim", embed_dim)
         self.norm1 = nn.LayerNorm(embed_dim, eps, bias=bias)
         self.attn = MultiHeadAttention(embed_dim, num_heads, bias=bias, dropout=dropout)
         self.norm2 = nn.LayerNorm(embed_dim, eps, bias=bias)
@@ -220,7 +220,7 @@ class DecoderBlock(Residual):
         eps: float = 1e-5,
     ) -> None:
         super().__init__(norm_first, dropout)
-        self.embed_dim = embed_dim
+        embed_dim = self.embed_dim = check_size("embed_dim", embed_dim)
         self.norm1 = nn.LayerNorm(embed_dim, eps, bias=bias)
         self.attn = MultiHeadAttention(embed_dim, num_heads, bias=bias, dropout=dropout)
         self.norm2 = nn.LayerNorm(embed_dim, eps, bias=bias)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attn_utils.core.arguments import check_sizes
+from attn_utils.core.arguments import check_size, check_sizes
 from attn_utils.core.attend import attend, join_heads, split_heads
 from attn_utils.core.masks import causal_mask
 from attn_utils.multi_head import MultiHeadAttention
@@ -53,7 +53,7 @@ class CausalSelfAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.heads = MultiHeadAttention(embed_dim, num_heads, bias=bias, dropout=dropout)
-        self.rotary = RotaryEmbedding(embed_dim // num_heads)
+        self.rotary = RotaryEmbedding(self.heads.embed_dim // self.heads.num_heads)
 
     def forward(
         self, x: Tensor, cache: KVCache | None = None, *, return_weights: bool = False
@@ -113,6 +113,7 @@ class CausalBlock(Residual):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(norm_first, dropout)
+        embed_dim = check_size("embed_dim", embed_dim)
         self.norm1 = nn.LayerNorm(embed_dim)
         self.attn = CausalSelfAttention(embed_dim, num_heads, dropout=dropout)
         self.norm2 = nn.LayerNorm(embed_dim)
@@ -164,7 +165,9 @@ class LanguageModel(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_sizes(vocab_size=vocab_size, depth=depth)
+        vocab_size, embed_dim, depth = check_sizes(
+            vocab_size=vocab_size, embed_dim=embed_dim, depth=depth
+        )
         self.vocab_size = vocab_size
         self.embedding = nn.Embedding(vocab_size, embed_dim)
         self.blocks = nn.ModuleList(
@@ -230,8 +233,7 @@ class LanguageModel(nn.Module):
             The prompt and what was written, (B, T + steps).
         """
         self._check(prompt, "prompt")
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-            raise ValueError(f"steps: expected an integer of at least 0, got {steps!r}")
+        steps = check_size("steps", steps, 0)
         text, unread = prompt, prompt
         cache: list[KVCache] | None = None
         for _ in range(steps):
@@ -275,7 +277,7 @@ def sample(
     V = logits.shape[-1]
     if not 0 <= temperature < float("inf"):
         raise ValueError(f"temperature: expected a number of at least 0, got {temperature!r}")
-    if top_k is not None and (isinstance(top_k, bool) or not 1 <= top_k <= V):
+    if top_k is not None and check_size("top_k", top_k) > V:
         raise ValueError(f"top_k: expected an integer from 1 to {V}, got {top_k!r}")
     if temperature == 0:
         return logits.argmax(-1)

@@ -32,7 +32,7 @@ class TransformerEncoder(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_sizes(depth=depth)
+        embed_dim, depth = check_sizes(embed_dim=embed_dim, depth=depth)
         self.blocks = nn.ModuleList(
             EncoderBlock(embed_dim, num_heads, hidden, norm_first=norm_first, dropout=dropout)
             for _ in range(depth)
@@ -88,7 +88,7 @@ class TransformerDecoder(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_sizes(depth=depth)
+        embed_dim, depth = check_sizes(embed_dim=embed_dim, depth=depth)
         self.blocks = nn.ModuleList(
             DecoderBlock(embed_dim, num_heads, hidden, norm_first=norm_first, dropout=dropout)
             for _ in range(depth)

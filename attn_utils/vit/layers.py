@@ -14,7 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attn_utils.core.arguments import check_probability, check_sizes, check_tensors, check_width
+from attn_utils.core.arguments import (
+    check_probability,
+    check_size,
+    check_sizes,
+    check_tensors,
+    check_width,
+)
 from attn_utils.core.attend import attend, join_heads, split_heads
 
 __all__ = ["DropPath", "PatchEmbedding", "resize_position_embedding"]
@@ -82,7 +88,7 @@ class PatchEmbedding(nn.Module):
         super().__init__()
         self.img_size = _pair("img_size", img_size)
         self.patch_size = _pair("patch_size", patch_size)
-        check_sizes(in_channels=in_channels, embed_dim=embed_dim)
+        in_channels, embed_dim = check_sizes(in_channels=in_channels, embed_dim=embed_dim)
         (height, width), (p, q) = self.img_size, self.patch_size
         if height % p or width % q:
             raise ValueError(
@@ -123,6 +129,7 @@ class Attention(nn.Module):
         self, dim: int, num_heads: int, qkv_bias: bool, attn_drop: float, proj_drop: float
     ) -> None:
         super().__init__()
+        dim, num_heads = check_sizes(dim=dim, num_heads=num_heads)
         self.num_heads = num_heads
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
@@ -172,6 +179,7 @@ class Block(nn.Module):
         drop_path: float,
     ) -> None:
         super().__init__()
+        dim = check_size("dim", dim)
         hidden = int(dim * mlp_ratio)
         self.norm1 = nn.LayerNorm(dim, eps=EPSILON)
         self.attn = Attention(dim, num_heads, qkv_bias, attn_drop, drop)
@@ -230,7 +238,7 @@ def resize_position_embedding(
     for name, grid in (("old_grid", old), ("new_grid", new)):
         if len(grid) != 2:
             raise ValueError(f"{name}: expected two numbers, got {grid}")
-    check_sizes(**{"new_grid[0]": new[0], "new_grid[1]": new[1]})
+    new = tuple(check_size(f"new_grid[{i}]", side) for i, side in enumerate(new))
     if patches < 1 or old[0] * old[1] != patches:
         raise ValueError(
             f"old_grid: expected {patches} patches, since pos_embed has the shape "
@@ -255,6 +263,4 @@ def _pair(name: str, size: int | tuple[int, int]) -> tuple[int, int]:
     pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
     if len(pair) != 2:
         raise ValueError(f"{name}: expected a number or a pair, got {size!r}")
-    check_sizes(**{name: pair[0]})
-    check_sizes(**{name: pair[1]})
-    return pair
+    return check_size(name, pair[0]), check_size(name, pair[1])

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attn_utils.core.arguments import check_probability, check_sizes
+from attn_utils.core.arguments import check_probability, check_size, check_sizes
 from attn_utils.core.recording import is_recorded
 
 from .layers import EPSILON, Block, PatchEmbedding
@@ -87,10 +87,10 @@ class VisionTransformer(nn.Module):
     ) -> None:
         super().__init__()
         width = embed_dim if representation_size is None else representation_size
-        check_sizes(embed_dim=embed_dim, depth=depth, num_heads=num_heads)
-        check_sizes(representation_size=width)
-        if num_classes != 0:
-            check_sizes(num_classes=num_classes)
+        embed_dim, depth, num_heads, width = check_sizes(
+            embed_dim=embed_dim, depth=depth, num_heads=num_heads, representation_size=width
+        )
+        num_classes = check_size("num_classes", num_classes, 0)
         for name, rate in (
             ("drop_rate", drop_rate),
             ("attn_drop_rate", attn_drop_rate),

@@ -13,7 +13,6 @@ from torch import nn
 import attn_utils
 from attn_utils.channel import ECABlock, SEBlock, eca_kernel_size
 from tests.contracts import GATE, MODULE, Gate, Module, under
-from tests.contracts.faults import NUMPY
 from tests.helpers import close
 
 DTYPES = (torch.float64, torch.float32)
@@ -312,8 +311,8 @@ test_gate = under(
 )
 
 MODULES = [
-    Module(SEBlock, (8, 4), lambda B, n: torch.randn(B, 8, n, n - 1), faults=NUMPY),
-    Module(ECABlock, (8,), lambda B, n: torch.randn(B, 8, n, n - 1), faults=NUMPY),
+    Module(SEBlock, (8, 4), lambda B, n: torch.randn(B, 8, n, n - 1)),
+    Module(ECABlock, (8,), lambda B, n: torch.randn(B, 8, n, n - 1)),
 ]
 
 test_life = under(MODULE, MODULES)

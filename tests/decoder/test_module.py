@@ -22,7 +22,7 @@ from attn_utils.decoder import (
     written_forms,
 )
 from tests.contracts import MODULE, Module, under
-from tests.contracts.faults import ADAPTERS, AUTOCAST, EMPTY, META, NUMPY, VALUES
+from tests.contracts.faults import ADAPTERS, AUTOCAST, EMPTY, META, VALUES
 
 B, S, T, V = 3, 7, 5, 6
 KINDS = ["attention", "fixed"]
@@ -334,13 +334,13 @@ def known(B, n):
 
 
 MODULES = [
-    Module(GRUEncoder, (7, 4, 5), source, faults=NUMPY | ADAPTERS | META | VALUES | EMPTY),
-    Module(FixedVectorDecoder, (6, 4, 5, 10), known, faults=NUMPY | META | VALUES),
+    Module(GRUEncoder, (7, 4, 5), source, faults=ADAPTERS | META | VALUES | EMPTY),
+    Module(FixedVectorDecoder, (6, 4, 5, 10), known, faults=META | VALUES),
     Module(
         AttentionDecoder,
         (6, 4, 5, 10, 3),
         known,
-        faults=NUMPY | ADAPTERS | META | VALUES | AUTOCAST,
+        faults=ADAPTERS | META | VALUES | AUTOCAST,
     ),
     Module(
         EncoderDecoder,
@@ -349,7 +349,7 @@ MODULES = [
         build=lambda V, W, h: EncoderDecoder(
             GRUEncoder(V, 4, h), AttentionDecoder(W, 4, h, 2 * h, 3)
         ),
-        faults=NUMPY | ADAPTERS | META | VALUES | AUTOCAST | EMPTY,
+        faults=ADAPTERS | META | VALUES | AUTOCAST | EMPTY,
     ),
 ]
 

@@ -24,7 +24,6 @@ from attn_utils.core.masks import causal_mask
 from attn_utils.keras_multi_head import KerasMultiHeadAttention
 from attn_utils.multi_head import MultiHeadAttention
 from tests.contracts import ATTENTION, MODULE, Attention, Module, under
-from tests.contracts.faults import NUMPY
 from tests.helpers import close
 
 pytestmark = [  # of Keras, not of ours
@@ -675,7 +674,6 @@ MODULES = [
         (2, 3),
         lambda B, n: (torch.randn(B, n, 8), torch.randn(B, n + 1, 6)),
         {"query_size": 8, "value_size": 6},
-        faults=NUMPY,
     ),
 ]
 

@@ -15,7 +15,6 @@ from torch import nn
 from attn_utils.core.masks import causal_mask, length_mask
 from attn_utils.multi_head import MultiHeadAttention
 from tests.contracts import ATTENTION, MODULE, Attention, Module, under
-from tests.contracts.faults import NUMPY
 from tests.helpers import close
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
@@ -641,7 +640,6 @@ MODULES = [
         (8, 2),
         lambda B, n: (torch.randn(B, n, 8), torch.randn(B, n + 1, 6), torch.randn(B, n + 1, 4)),
         {"key_size": 6, "value_size": 4, "bias": True},
-        faults=NUMPY,
     ),
 ]
 

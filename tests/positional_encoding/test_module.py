@@ -15,7 +15,6 @@ from attn_utils.positional_encoding import (
     SinusoidalPositionalEncoding,
 )
 from tests.contracts import MODULE, Module, under
-from tests.contracts.faults import NUMPY
 from tests.helpers import close
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
@@ -299,10 +298,9 @@ MODULES = [
         (6,),
         lambda B, n: torch.randn(B, n, 6),
         {"max_len": 12},
-        faults=NUMPY,
     ),
-    Module(LearnedPositionalEmbedding, (12, 6), lambda B, n: torch.randn(B, n, 6), faults=NUMPY),
-    Module(RotaryEmbedding, (6,), lambda B, n: torch.randn(B, n, 6), faults=NUMPY),
+    Module(LearnedPositionalEmbedding, (12, 6), lambda B, n: torch.randn(B, n, 6)),
+    Module(RotaryEmbedding, (6,), lambda B, n: torch.randn(B, n, 6)),
 ]
 
 test_life = under(MODULE, MODULES)

@@ -12,7 +12,7 @@ from torch import nn
 import attn_utils
 from attn_utils.spatial import CBAM, ChannelAttention, SpatialAttention
 from tests.contracts import GATE, MODULE, Gate, Module, under
-from tests.contracts.faults import HOOKS, NUMPY
+from tests.contracts.faults import HOOKS
 from tests.helpers import close
 
 DTYPES = (torch.float64, torch.float32)
@@ -321,9 +321,9 @@ test_gate = under(
 )
 
 MODULES = [
-    Module(ChannelAttention, (8, 4), lambda B, n: torch.randn(B, 8, n, n - 1), faults=NUMPY),
-    Module(SpatialAttention, (3,), lambda B, n: torch.randn(B, 8, n, n - 1), faults=NUMPY),
-    Module(CBAM, (8, 4, 3), lambda B, n: torch.randn(B, 8, n, n - 1), faults=NUMPY | HOOKS),
+    Module(ChannelAttention, (8, 4), lambda B, n: torch.randn(B, 8, n, n - 1)),
+    Module(SpatialAttention, (3,), lambda B, n: torch.randn(B, 8, n, n - 1)),
+    Module(CBAM, (8, 4, 3), lambda B, n: torch.randn(B, 8, n, n - 1), faults=HOOKS),
 ]
 
 test_life = under(MODULE, MODULES)

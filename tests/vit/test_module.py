@@ -16,7 +16,7 @@ import attn_utils
 from attn_utils.vit import DropPath, PatchEmbedding, VisionTransformer, resize_position_embedding
 from attn_utils.vit.layers import Attention, Block
 from tests.contracts import MODULE, Module, under
-from tests.contracts.faults import ADAPTERS, HOOKS, NUMPY
+from tests.contracts.faults import ADAPTERS, HOOKS
 from tests.helpers import close
 
 SMALL = {
@@ -573,13 +573,13 @@ MODULES = [
         (),
         lambda B, n: torch.randn(B, 2, 12, 12),
         {**SMALL, "depth": 2, "distilled": True, "representation_size": 7},
-        faults=NUMPY | ADAPTERS | HOOKS,
+        faults=ADAPTERS | HOOKS,
     ),
     Module(
         PatchEmbedding,
         (12, 4, 2, 6),
         lambda B, n: torch.randn(B, 2, 12, 12),
-        faults=NUMPY | ADAPTERS,
+        faults=ADAPTERS,
     ),
     Module(
         Attention,
