@@ -10,6 +10,45 @@ from typing import SupportsIndex, cast
 
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensor
+
+
+def has_values(x: Tensor) -> bool:
+    """Tell whether the numbers of a tensor may be looked at, as a check of them has to.
+
+    They may not while torch compiles, exports or traces, where a look would stop it or make a
+    constant of what was seen; under ``torch.func``'s transforms; and where there are none, on the
+    meta device and in fake tensors.
+    """
+    if torch.compiler.is_compiling() or _is_tracing():
+        return False
+    transformed = torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return not (transformed or x.is_meta or isinstance(x, FakeTensor))
+
+
+def sizes_are_free() -> bool:
+    """Tell whether torch exports or traces, where comparing a length would fix it for ever."""
+    return torch.compiler.is_exporting() or _is_tracing()
+
+
+def _is_tracing() -> bool:
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined,no-untyped-call]
+
+
+def check_range(name: str, numbers: Tensor, what: str, least: int, most: int) -> None:
+    """Raise ValueError unless all integers of a tensor are from ``least`` to ``most``.
+
+    Where the values may not be looked at, all pass.
+    """
+    if not has_values(numbers) or numbers.numel() == 0:
+        return
+    low, high = (int(x) for x in numbers.aminmax())
+    if low < least or high > most:
+        wrong = low if low < least else high
+        raise ValueError(
+            f"{name}: expected {what} from {least} to {most}, got {wrong} in shape "
+            f"{tuple(numbers.shape)}"
+        )
 
 
 def check_tensors(**named: Tensor) -> None:
@@ -57,9 +96,9 @@ def check_same_length(keys: Tensor, values: Tensor, names: tuple[str, str]) -> N
 def check_size(name: str, size: SupportsIndex, least: int = 1) -> int:
     """Return a size as a plain integer; raise ValueError unless it is one of at least ``least``.
 
-    NumPy's integers are welcome, and so is a length that stays open while torch exports.
+    NumPy's integers are welcome, and so is a length that stays free while torch exports or traces.
     """
-    if isinstance(size, torch.SymInt):
+    if isinstance(size, torch.SymInt) or _is_tracing():
         return cast(int, size)
     try:
         number = operator.index(size)

@@ -34,7 +34,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .arguments import check_size
+from .arguments import check_range, check_size
 
 __all__ = ["causal_mask", "length_mask", "masked_softmax"]
 
@@ -54,8 +54,8 @@ def length_mask(valid_lens: Tensor, num_keys: int) -> Tensor:
         A boolean mask on the device of ``valid_lens``: (B, 1, S) for (B,), (B, T, S) for (B, T).
 
     Raises:
-        ValueError: lengths outside 0 … ``num_keys``; the values are not looked at while torch
-            compiles or exports.
+        ValueError: lengths outside 0 … ``num_keys``; not where the values cannot be looked at, as
+            while torch compiles or exports. A length above is S there.
     """
     num_keys = check_size("num_keys", num_keys)
     if not isinstance(valid_lens, Tensor):
@@ -66,13 +66,7 @@ def length_mask(valid_lens: Tensor, num_keys: int) -> Tensor:
             f"valid_lens: expected integers of shape (B,) or (B, T), got {valid_lens.dtype} of "
             f"shape {shape}"
         )
-    if not (valid_lens.is_meta or torch.compiler.is_compiling()):
-        wrong = (valid_lens < 0) | (valid_lens > num_keys)
-        if bool(wrong.any()):
-            raise ValueError(
-                f"valid_lens: expected lengths from 0 to num_keys = {num_keys}, got "
-                f"{valid_lens[wrong][0].item()} in shape {shape}"
-            )
+    check_range("valid_lens", valid_lens, "lengths", 0, num_keys)
     if valid_lens.ndim == 1:
         valid_lens = valid_lens.unsqueeze(1)  # (B,) -> (B, 1)
     position = torch.arange(num_keys, device=valid_lens.device)  # (S,)

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from attn_utils.core.arguments import has_values
+
 __all__ = ["cue_weights", "fuzzy_lookup", "saliency_map"]
 
 SaliencyMethod = Literal["frequency-tuned", "centre-surround"]
@@ -135,7 +137,7 @@ def _require_floats(name: str, tensor: Tensor) -> None:
     if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
         kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
         raise ValueError(f"{name}: expected a tensor of floating-point numbers, got {kind}")
-    if not bool(torch.isfinite(tensor).all()):
+    if has_values(tensor) and not bool(torch.isfinite(tensor).all()):
         raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
 
 
@@ -170,7 +172,7 @@ def saliency_map(image: Tensor, *, method: SaliencyMethod = "centre-surround") -
         raise ValueError(
             f"image: expected shape (H, W, 3) with H, W >= 32, got {tuple(image.shape)}"
         )
-    if image.min() < 0 or image.max() > 1:
+    if has_values(image) and (image.min() < 0 or image.max() > 1):
         raise ValueError(
             f"image: expected values in 0…1, got {image.min():.3g}…{image.max():.3g} "
             "(divide bytes by 255)"
@@ -183,9 +185,8 @@ def saliency_map(image: Tensor, *, method: SaliencyMethod = "centre-surround") -
     else:
         raise ValueError(f"method: expected 'frequency-tuned' or 'centre-surround', got {method!r}")
     peak = saliency.max()
-    if peak <= 1e-6:  # rounding alone; without this an even image would show noise
-        return torch.zeros_like(saliency).to(image.dtype)
-    return (saliency / peak).to(image.dtype)
+    # up to 1e-6 is rounding alone; an even image would show noise
+    return (saliency * (peak > 1e-6) / peak.clamp_min(1e-6)).to(image.dtype)
 
 
 def _rgb_to_lab(rgb: Tensor) -> Tensor:
@@ -259,10 +260,8 @@ def _conspicuity(channel: Tensor) -> Tensor:
 def _promote(single: Tensor) -> Tensor:
     """Scale a map to 0…1 and multiply it by (1 − mean of its lesser local maxima)²."""
     low, high = single.min(), single.max()
-    if high - low <= 1e-9:
-        return torch.zeros_like(single)
-    scaled = (single - low) / (high - low)
+    scaled = (single - low) * (high - low > 1e-9) / (high - low).clamp_min(1e-9)
     neighbourhood = F.max_pool2d(scaled[None], 3, stride=1, padding=1)[0]
     lesser = (scaled == neighbourhood) & (scaled < 1) & (scaled > 0.02)
-    others = scaled[lesser].mean() if bool(lesser.any()) else scaled.new_zeros(())
+    others = (scaled * lesser).sum() / lesser.sum().clamp_min(1)  # their mean, 0 without any
     return scaled * (1 - others) ** 2

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from attn_utils.core.arguments import check_size, check_sizes
+from attn_utils.core.arguments import check_range, check_size, check_sizes, has_values
 from attn_utils.core.masks import length_mask
 from attn_utils.scoring import AdditiveAttention
 
@@ -53,6 +53,7 @@ class GRUEncoder(nn.Module):
         vocab_size, embed_size, num_hiddens = check_sizes(
             vocab_size=vocab_size, embed_size=embed_size, num_hiddens=num_hiddens
         )
+        self.vocab_size = vocab_size
         self.memory_size = 2 * num_hiddens
         self.embedding = nn.Embedding(vocab_size, embed_size)
         self.gru = nn.GRU(embed_size, num_hiddens, batch_first=True, bidirectional=True)
@@ -64,21 +65,36 @@ class GRUEncoder(nn.Module):
             source: tokens (B, S).
             valid_lens: (B,), how many of them count, from 1 to S.
         """
-        _check_tokens("source", source, self.embedding.num_embeddings)
+        _check_tokens("source", source, self.vocab_size)
         B, S = source.shape
-        mask = length_mask(valid_lens, S)  # (B, 1, S), and a check of the lengths
-        if valid_lens.shape != (B,) or bool((valid_lens < 1).any()):
+        mask = length_mask(valid_lens, S)  # (B, 1, S), and a check of the type
+        if valid_lens.shape != (B,):
             raise ValueError(
-                f"valid_lens: expected lengths from 1 to {S} of shape ({B},), got "
-                f"{valid_lens.tolist()} of shape {tuple(valid_lens.shape)}"
+                f"valid_lens: expected shape ({B},), got shape {tuple(valid_lens.shape)}"
             )
+        check_range("valid_lens", valid_lens, "lengths", 1, S)
+        embedded = self.embedding(source)  # (B, S) -> (B, S, embed_size)
+        if B == 0 or not has_values(valid_lens):
+            return self._read_padded(embedded, valid_lens.long()[:, None], mask)
         # Packed, the backward direction starts at the last valid token, not in the padding.
         packed = pack_padded_sequence(
-            self.embedding(source), valid_lens.cpu(), batch_first=True, enforce_sorted=False
+            embedded, valid_lens.cpu(), batch_first=True, enforce_sorted=False
         )
         states, last = self.gru(packed)
         states, _ = pad_packed_sequence(states, batch_first=True, total_length=S)
         final_state = torch.cat([last[0], last[1]], dim=-1)  # 2 × (B, h) -> (B, 2h)
+        return EncoderOutput(states, mask, final_state)
+
+    def _read_padded(self, embedded: Tensor, lens: Tensor, mask: Tensor) -> EncoderOutput:
+        """Do the same without packing, which has to look at the lengths (B, 1); twice the work."""
+        S = embedded.shape[1]
+        position = torch.arange(S, device=lens.device)  # (S,)
+        first = self.gru(embedded)[0].chunk(2, -1)[0]  # its forward direction, (B, S, h)
+        # the backward direction reads the tokens moved to the right end, and its states move back
+        moved = _take(embedded, (position + lens) % S)
+        second = _take(self.gru(moved)[0].chunk(2, -1)[1], (position - lens) % S)
+        states = torch.cat([first, second], dim=-1).masked_fill(~mask.mT, 0.0)  # (B, S, 2h)
+        final_state = torch.cat([_take(first, lens - 1)[:, 0], second[:, 0]], dim=-1)  # (B, 2h)
         return EncoderOutput(states, mask, final_state)
 
 
@@ -289,6 +305,11 @@ def greedy_decode(
     return written, None if looks[0] is None else torch.cat(looks, dim=1)
 
 
+def _take(x: Tensor, positions: Tensor) -> Tensor:
+    """Take from x (B, S, h) what stands at the positions (B, n): (B, n, h)."""
+    return x.gather(1, positions.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
+
+
 def _check_tokens(name: str, tokens: Tensor, vocab_size: int) -> None:
     if not isinstance(tokens, Tensor) or tokens.dtype not in (torch.int64, torch.int32):
         got = tokens.dtype if isinstance(tokens, Tensor) else type(tokens).__name__
@@ -297,8 +318,4 @@ def _check_tokens(name: str, tokens: Tensor, vocab_size: int) -> None:
         raise ValueError(
             f"{name}: expected shape (B, number) with at least one token, got {tuple(tokens.shape)}"
         )
-    if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocab_size:
-        raise ValueError(
-            f"{name}: expected tokens from 0 to {vocab_size - 1}, got {int(tokens.min())} to "
-            f"{int(tokens.max())}"
-        )
+    check_range(name, tokens, "tokens", 0, vocab_size - 1)

@@ -14,6 +14,7 @@ from typing import Literal, overload
 import torch
 from torch import Tensor, nn
 
+from attn_utils.core.arguments import has_values
 from attn_utils.core.recording import record
 
 __all__ = [
@@ -189,7 +190,7 @@ class NWKernelRegression(nn.Module):
             start = _one_number("w", w).detach().clone().reshape(1)
             if not isinstance(w, Tensor):
                 start = start.to(torch.get_default_dtype())
-            if not start.is_meta and not bool(start.isfinite().all()):
+            if has_values(start) and not bool(start.isfinite().all()):
                 raise ValueError(f"w: expected a finite number, got {start.item()}")
         self.w = nn.Parameter(start)
 
@@ -262,7 +263,7 @@ def _kernel_weights(differences: Tensor, kernel: str, bandwidth: float | Tensor)
         raise ValueError(f"kernel: expected one of {', '.join(KERNELS)}, got {kernel!r}")
     h = _bandwidth(bandwidth, differences.dtype, differences.device)
     u = differences / h  # (T, S)
-    if not u.is_meta and not bool(u.isfinite().all()):
+    if has_values(u) and not bool(u.isfinite().all()):
         raise ValueError(
             f"bandwidth: expected one large enough that (x − x_i) / bandwidth is finite in "
             f"{u.dtype}, got {h.item()}"
@@ -344,7 +345,7 @@ def _check_tensor(name: str, tensor: Tensor) -> None:
             f"{name}: expected floating-point numbers, got {tensor.dtype} of shape "
             f"{tuple(tensor.shape)}"
         )
-    if not tensor.is_meta and not bool(tensor.isfinite().all()):
+    if has_values(tensor) and not bool(tensor.isfinite().all()):
         count = int((~tensor.isfinite()).sum())
         raise ValueError(
             f"{name}: expected finite numbers, got {count} NaN or infinite in shape "
@@ -354,7 +355,7 @@ def _check_tensor(name: str, tensor: Tensor) -> None:
 
 def _bandwidth(bandwidth: float | Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
     h = _one_number("bandwidth", bandwidth).reshape(()).to(dtype)
-    if not h.is_meta and not (math.isfinite(h.item()) and h.item() > 0):
+    if has_values(h) and not (math.isfinite(h.item()) and h.item() > 0):
         given = bandwidth.item() if isinstance(bandwidth, Tensor) else bandwidth
         raise ValueError(f"bandwidth: expected a positive finite number (in {dtype}), got {given}")
     return h.to(device)

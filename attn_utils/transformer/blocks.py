@@ -42,17 +42,20 @@ class FeedForward(nn.Module):
     ) -> None:
         super().__init__()
         hidden = 4 * embed_dim if hidden is None else hidden
-        embed_dim, hidden = check_sizes(embed_dim=embed_dim, hidden=hidden)
+        self.embed_dim, hidden = check_sizes(embed_dim=embed_dim, hidden=hidden)
         check_probability("dropout", dropout)
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation: expected one of {[*ACTIVATIONS]}, got {activation!r}")
         self.activation = activation
         self.dropout = dropout
-        self.fc1 = nn.Linear(embed_dim, hidden, bias=bias)
-        self.fc2 = nn.Linear(hidden, embed_dim, bias=bias)
+        self.fc1 = nn.Linear(self.embed_dim, hidden, bias=bias)
+        self.fc2 = nn.Linear(hidden, self.embed_dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute (…, D) -> (…, D)."""
+        if not isinstance(x, Tensor) or x.ndim == 0 or x.shape[-1] != self.embed_dim:
+            got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"x: expected shape (…, D = {self.embed_dim}), got {got}")
         inner = ACTIVATIONS[self.activation](self.fc1(x))  # (…, D) -> (…, hidden)
         output: Tensor = self.fc2(F.dropout(inner, self.dropout, self.training))
         return output
@@ -160,7 +163,7 @@ class EncoderBlock(Residual):
                 kept,
             )
 
-        _check_stream("x", x, self.embed_dim)
+        check_stream("x", x, self.embed_dim)
         x = self.add(x, self.norm1, look)
         x = self.add(x, self.norm2, self.mlp)
         return (x, kept[0]) if return_weights else x
@@ -281,8 +284,8 @@ class DecoderBlock(Residual):
                 kept,
             )
 
-        _check_stream("x", x, self.embed_dim)
-        _check_stream("memory", memory, self.embed_dim)
+        check_stream("x", x, self.embed_dim)
+        check_stream("memory", memory, self.embed_dim)
         x = self.add(x, self.norm1, look_back)
         x = self.add(x, self.norm2, look_across)
         x = self.add(x, self.norm3, self.mlp)
@@ -315,8 +318,8 @@ def _attended(result: Tensor | tuple[Tensor, Tensor], kept: list[Tensor]) -> Ten
     return result
 
 
-def _check_stream(name: str, x: Tensor, embed_dim: int) -> None:
-    # before the norm, whose own message names no argument
+def check_stream(name: str, x: Tensor, embed_dim: int) -> None:
+    """Raise ValueError unless x is (B, T, D); a norm's own message would name no argument."""
     if not isinstance(x, Tensor) or x.ndim != 3 or x.shape[-1] != embed_dim:
         got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
         raise ValueError(f"{name}: expected shape (B, number, D = {embed_dim}), got {got}")

@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attn_utils.core.arguments import check_size, check_sizes
+from attn_utils.core.arguments import check_range, check_size, check_sizes
 from attn_utils.core.attend import attend, join_heads, split_heads
 from attn_utils.core.masks import causal_mask
 from attn_utils.multi_head import MultiHeadAttention
 from attn_utils.positional_encoding import RotaryEmbedding
 
-from .blocks import FeedForward, Residual
+from .blocks import FeedForward, Residual, check_stream
 
 __all__ = ["CausalBlock", "CausalSelfAttention", "KVCache", "LanguageModel", "sample"]
 
@@ -52,8 +52,12 @@ class CausalSelfAttention(nn.Module):
         self, embed_dim: int, num_heads: int, *, bias: bool = False, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        self.heads = MultiHeadAttention(embed_dim, num_heads, bias=bias, dropout=dropout)
-        self.rotary = RotaryEmbedding(self.heads.embed_dim // self.heads.num_heads)
+        layers = MultiHeadAttention(embed_dim, num_heads, bias=bias, dropout=dropout)
+        self.embed_dim = layers.embed_dim
+        self.num_heads = layers.num_heads
+        self.dropout = dropout
+        self.W_q, self.W_k, self.W_v, self.W_o = layers.W_q, layers.W_k, layers.W_v, layers.W_o
+        self.rotary = RotaryEmbedding(self.embed_dim // self.num_heads)
 
     def forward(
         self, x: Tensor, cache: KVCache | None = None, *, return_weights: bool = False
@@ -69,26 +73,28 @@ class CausalSelfAttention(nn.Module):
             The output (B, T, D) and the cache with the new tokens, and with ``return_weights`` the
             weights (B, H, T, S).
         """
-        layer = self.heads
+        check_stream("x", x, self.embed_dim)
         T, past = x.shape[1], 0 if cache is None else cache.keys.shape[2]
         positions = torch.arange(past, past + T, device=x.device)
-        q, k, v = (split_heads(f(x), layer.num_heads) for f in (layer.W_q, layer.W_k, layer.W_v))
+        q, k, v = (split_heads(f(x), self.num_heads) for f in (self.W_q, self.W_k, self.W_v))
         q, k = self.rotary(q, positions), self.rotary(k, positions)  # (B, H, T, d)
         if cache is not None:
             _check_cache(cache, k)
             k, v = torch.cat([cache.keys, k], 2), torch.cat([cache.values, v], 2)  # (B, H, S, d)
         # without a past "causal" needs no mask; a single new token may see everything
-        late = causal_mask(T, past + T, align="bottom-right", device=x.device)
+        mask = None
+        if cache is not None and T > 1:
+            mask = causal_mask(T, past + T, align="bottom-right", device=x.device)
         heads, weights = attend(
             q,
             k,
             v,
-            late if past and T > 1 else None,
-            is_causal=past == 0,
-            dropout_p=layer.dropout if self.training else 0.0,
+            mask,
+            is_causal=cache is None,
+            dropout_p=self.dropout if self.training else 0.0,
             return_weights=return_weights,
         )
-        output, new_cache = layer.W_o(join_heads(heads)), KVCache(k, v)
+        output, new_cache = self.W_o(join_heads(heads)), KVCache(k, v)
         return (output, new_cache) if weights is None else (output, new_cache, weights)
 
 
@@ -113,7 +119,7 @@ class CausalBlock(Residual):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(norm_first, dropout)
-        embed_dim = check_size("embed_dim", embed_dim)
+        embed_dim = self.embed_dim = check_size("embed_dim", embed_dim)
         self.norm1 = nn.LayerNorm(embed_dim)
         self.attn = CausalSelfAttention(embed_dim, num_heads, dropout=dropout)
         self.norm2 = nn.LayerNorm(embed_dim)
@@ -121,6 +127,7 @@ class CausalBlock(Residual):
 
     def forward(self, x: Tensor, cache: KVCache | None = None) -> tuple[Tensor, KVCache]:
         """Pass the new tokens on, (B, T, D) -> (B, T, D), and append them to the cache."""
+        check_stream("x", x, self.embed_dim)
         new_cache: list[KVCache] = []
 
         def look_back(h: Tensor) -> Tensor:
@@ -246,15 +253,12 @@ class LanguageModel(nn.Module):
         return text
 
     def _check(self, tokens: Tensor, name: str = "tokens") -> None:
-        V = self.vocab_size
         if not isinstance(tokens, Tensor) or tokens.dtype not in (torch.int64, torch.int32):
             got = tokens.dtype if isinstance(tokens, Tensor) else type(tokens).__name__
             raise ValueError(f"{name}: expected integers, int64 or int32, got {got}")
         if tokens.ndim != 2 or tokens.shape[1] == 0:
             raise ValueError(f"{name}: expected shape (B, T ≥ 1), got {tuple(tokens.shape)}")
-        if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < V:
-            least, most = int(tokens.min()), int(tokens.max())
-            raise ValueError(f"{name}: expected numbers from 0 to {V - 1}, got {least} to {most}")
+        check_range(name, tokens, "tokens", 0, self.vocab_size - 1)
 
 
 def sample(

@@ -46,7 +46,7 @@ def test_length_mask_of_the_course():
 @pytest.mark.parametrize(
     ("lens", "keys", "message"),
     [
-        (torch.tensor([5]), 4, r"valid_lens: expected lengths from 0 to num_keys = 4, got 5"),
+        (torch.tensor([5]), 4, r"valid_lens: expected lengths from 0 to 4, got 5"),
         (torch.tensor([-1]), 4, "got -1"),
         (torch.tensor([1.0]), 4, r"valid_lens: expected integers .*float32 of shape \(1,\)"),
         (torch.tensor([True]), 4, "valid_lens: expected integers"),

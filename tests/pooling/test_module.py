@@ -15,7 +15,6 @@ from attn_utils import NWKernelRegression, average_pooling, nadaraya_watson
 from attn_utils.data import kernel_regression_data
 from attn_utils.pooling import KERNELS, leave_one_out_error
 from tests.contracts import MODULE, Module, under
-from tests.contracts.faults import VALUES
 from tests.helpers import close
 
 X, Y, QUERIES, _ = (t.double() for t in kernel_regression_data(40, seed=3))
@@ -585,7 +584,6 @@ MODULES = [
         NWKernelRegression,
         (),
         lambda B, n: (torch.randn(B), torch.randn(n), torch.randn(n)),
-        faults=VALUES,
     ),
 ]
 
