@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch._subclasses import FakeTensor
 
+from .precision import is_autocast
+
 
 def has_values(x: Tensor) -> bool:
     """Tell whether the numbers of a tensor may be looked at, as a check of them has to.
@@ -52,7 +54,10 @@ def check_range(name: str, numbers: Tensor, what: str, least: int, most: int) ->
 
 
 def check_tensors(**named: Tensor) -> None:
-    """Raise ValueError unless all are (…, n, width) with one dtype, device and leading axes."""
+    """Raise ValueError unless all are (…, n, width) with one dtype, device and leading axes.
+
+    Under autocast float32 and the half types may be mixed, as for PyTorch's own modules.
+    """
     first_name, first = next(iter(named.items()))
     for name, x in named.items():
         if x is first and name != first_name:
@@ -69,7 +74,8 @@ def check_tensors(**named: Tensor) -> None:
                 f"{name}: expected the leading axes of {first_name} {tuple(first.shape)}, got "
                 f"shape {tuple(x.shape)}"
             )
-        if x.dtype != first.dtype or x.device != first.device:
+        mixed = torch.float64 not in (x.dtype, first.dtype) and is_autocast(x)
+        if (x.dtype != first.dtype and not mixed) or x.device != first.device:
             raise ValueError(
                 f"{name}: expected {first.dtype} on {first.device} like {first_name}, got "
                 f"{x.dtype} on {x.device}"

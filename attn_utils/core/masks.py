@@ -35,10 +35,10 @@ import torch
 from torch import Tensor
 
 from .arguments import check_range, check_size
+from .precision import working_dtype
 
 __all__ = ["causal_mask", "length_mask", "masked_softmax"]
 
-_HALF = (torch.float16, torch.bfloat16)
 _INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8)
 
 
@@ -195,8 +195,8 @@ def softmax(scores: Tensor, mask: Tensor | None, dim: int = -1, *, inplace: bool
     that inference holds one score matrix instead of two.
     """
     dtype = scores.dtype
-    if dtype in _HALF:
-        scores, inplace = scores.float(), True  # half precision is too coarse for a softmax
+    if dtype != working_dtype(dtype):
+        scores, inplace = scores.to(working_dtype(dtype)), True
     inplace = inplace and not scores.requires_grad
     if mask is None:
         return (_softmax_(scores, dim) if inplace else torch.softmax(scores, dim)).to(dtype)
@@ -211,6 +211,18 @@ def softmax(scores: Tensor, mask: Tensor | None, dim: int = -1, *, inplace: bool
         return weights.masked_fill_(~mask, 0.0).to(dtype)
     weights = torch.softmax(scores.masked_fill(hidden, -math.inf), dim)
     return weights.masked_fill(~mask, 0.0).to(dtype)
+
+
+def sharp_softmax(scores: Tensor, factor: float) -> Tensor:
+    """``softmax(factor · scores)`` over the last axis for any finite factor, by differences.
+
+    The largest product is subtracted before it is formed, so that none overflows: it becomes a 0.
+    """
+    limits = torch.finfo(working_dtype(scores.dtype))
+    factor = max(-limits.max, min(factor, limits.max))
+    scores = scores.to(working_dtype(scores.dtype))
+    top = scores.amax(-1, keepdim=True) if factor >= 0 else scores.amin(-1, keepdim=True)
+    return torch.softmax((scores - top.detach()) * factor, -1)
 
 
 def _softmax_(scores: Tensor, dim: int) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .arguments import check_probability
+from .precision import without_autocast, working_dtype
 
 __all__ = ["attention_rollout"]
 
@@ -57,7 +58,7 @@ def attention_rollout(
     identity = torch.eye(S, device=layers[0].device)
     rollout = identity
     for layer in layers:
-        A = layer.float() if dtype.itemsize < 4 else layer
+        A = layer.to(working_dtype(dtype))
         A = _FUSIONS[head_fusion](A, dim=1)  # (B, H, S, S) -> (B, S, S)
         discarded = int(discard_ratio * S * S)
         if discarded:
@@ -68,7 +69,8 @@ def attention_rollout(
             A = (flat * keep).view_as(A)
         mixed = (A + identity) / 2
         mixed = mixed / mixed.sum(-1, keepdim=True)  # rows, not columns
-        rollout = mixed @ rollout.to(mixed.dtype)  # (B, S, S)
+        with without_autocast(mixed):
+            rollout = mixed @ rollout.to(mixed.dtype)  # (B, S, S)
     return rollout.to(dtype)
 
 

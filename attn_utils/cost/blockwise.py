@@ -12,6 +12,7 @@ from torch import Tensor
 
 from attn_utils.core.arguments import check_same_length, check_size, check_tensors, check_width
 from attn_utils.core.masks import broadcast_mask
+from attn_utils.core.precision import common_dtype, without_autocast, working_dtype
 
 __all__ = ["blockwise_attention", "linear_attention"]
 
@@ -50,7 +51,7 @@ def blockwise_attention(
 
     Returns:
         The output (…, T, dv), in the dtype of the inputs. float16 and bfloat16 are summed in
-        float32.
+        float32, also under autocast.
 
     References:
         Milakov & Gimelshein (2018). Online normalizer calculation for softmax. Rabe & Staats
@@ -63,12 +64,13 @@ def blockwise_attention(
         mask = broadcast_mask(mask, (*q.shape[:-1], S)).expand(*(-1,) * (q.ndim - 2), T, S)
     if T == 0:
         return q.new_zeros(*q.shape[:-1], v.shape[-1])
-    queries = q * (1 / math.sqrt(q.shape[-1]))
-    blocks = [
-        _attend_block(queries, k, v, mask, is_causal, t, block_size)
-        for t in range(0, T, block_size)
-    ]
-    return torch.cat(blocks, dim=-2).to(q.dtype)  # (…, block, dv) -> (…, T, dv)
+    dtype = common_dtype(q, k, v)
+    q, k, v = q.to(dtype) * (1 / math.sqrt(q.shape[-1])), k.to(dtype), v.to(dtype)
+    with without_autocast(q):
+        blocks = [
+            _attend_block(q, k, v, mask, is_causal, t, block_size) for t in range(0, T, block_size)
+        ]
+    return torch.cat(blocks, dim=-2).to(dtype)  # (…, block, dv) -> (…, T, dv)
 
 
 def _attend_block(
@@ -78,7 +80,7 @@ def _attend_block(
     q = q[..., t : t + size, :]
     end = t + q.shape[-2]  # behind the last query
     S = k.shape[-2]
-    dtype = torch.float32 if q.dtype in (torch.float16, torch.bfloat16) else q.dtype
+    dtype = working_dtype(q.dtype)
     top = q.new_full((*q.shape[:-1], 1), -math.inf, dtype=dtype)  # (…, block, 1)
     total = torch.zeros_like(top)
     output = q.new_zeros(*q.shape[:-1], v.shape[-1], dtype=dtype)
@@ -120,20 +122,21 @@ def linear_attention(q: Tensor, k: Tensor, v: Tensor, *, is_causal: bool = False
 
     Returns:
         The output (…, T, dv), in the dtype of the inputs. float16 and bfloat16 are computed in
-        float32. Where all features of a query or of its keys are too small for the dtype, 0.
+        float32, also under autocast. Where all features of a query or of its keys are too small for
+        the dtype, 0.
 
     References:
         Katharopoulos et al. (2020). Transformers are RNNs: fast autoregressive transformers with
         linear attention.
     """
     _check_inputs(q, k, v)
-    dtype = q.dtype
-    if dtype in (torch.float16, torch.bfloat16):
-        q, k, v = q.float(), k.float(), v.float()
+    dtype = common_dtype(q, k, v)
+    q, k, v = (x.to(working_dtype(dtype)) for x in (q, k, v))
     q, k = _feature_map(q), _feature_map(k)
     v = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)  # its last column sums the weights
-    # without a mask (…, T, d) @ ((…, d, S) @ (…, S, dv + 1)) -> (…, T, dv + 1)
-    sums = _causal_sums(q, k, v) if is_causal else q @ (k.transpose(-2, -1) @ v)
+    with without_autocast(q):
+        # without a mask (…, T, d) @ ((…, d, S) @ (…, S, dv + 1)) -> (…, T, dv + 1)
+        sums = _causal_sums(q, k, v) if is_causal else q @ (k.transpose(-2, -1) @ v)
     total = sums[..., -1:].clamp_min(torch.finfo(sums.dtype).tiny)
     return (sums[..., :-1] / total).to(dtype)
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attn_utils.core.arguments import has_values
+from attn_utils.core.masks import sharp_softmax
 
 __all__ = ["cue_weights", "fuzzy_lookup", "saliency_map"]
 
@@ -60,7 +61,9 @@ def cue_weights(
     for name, gain in (("salience_gain", salience_gain), ("query_gain", query_gain)):
         if not math.isfinite(gain):
             raise ValueError(f"{name}: expected a finite number, got {gain}")
-    return torch.softmax(salience_gain * salience + query_gain * match, dim=-1)
+    factor = max(1.0, abs(salience_gain), abs(query_gain))  # so large gains do not overflow
+    cues = salience_gain / factor * salience + query_gain / factor * match
+    return sharp_softmax(cues, factor).to(cues.dtype)
 
 
 # --- the fuzzy dictionary -----------------------------------------------------------------------
@@ -128,7 +131,8 @@ def fuzzy_lookup(
         )
     if not 0 <= sharpness < math.inf:
         raise ValueError(f"sharpness: expected a finite number >= 0, got {sharpness}")
-    weights = torch.softmax(sharpness * (query @ keys.T), dim=-1)  # (..., d) -> (..., S)
+    scores = query @ keys.T  # (..., d) -> (..., S)
+    weights = sharp_softmax(scores, sharpness).to(scores.dtype)
     output = weights @ values  # (..., S) -> (..., dv)
     return (output, weights) if return_weights else output
 

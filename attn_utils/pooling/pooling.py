@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from attn_utils.core.arguments import has_values
+from attn_utils.core.precision import common_dtype, without_autocast, working_dtype
 from attn_utils.core.recording import record
 
 __all__ = [
@@ -84,7 +85,7 @@ def average_pooling(
     """
     dtype = _check(queries, keys, values)
     shape = (queries.shape[0], keys.shape[-1])  # (T, S)
-    weights = torch.full(shape, 1 / shape[1], dtype=_working(dtype), device=values.device)
+    weights = torch.full(shape, 1 / shape[1], dtype=working_dtype(dtype), device=values.device)
     return _pool(weights, values, dtype, return_weights)
 
 
@@ -209,7 +210,12 @@ class NWKernelRegression(nn.Module):
             The prediction (n,), or prediction and weights (n, m).
         """
         dtype = _check(queries, keys, values)
-        u = _differences(queries, keys, dtype) * self.w.to(_working(dtype))  # (n, m)
+        u = _differences(queries, keys, dtype) * self.w.to(working_dtype(dtype))  # (n, m)
+        if _overflows(u):
+            raise ValueError(
+                f"w: expected one so small that (x − x_i) w is finite in {u.dtype}, got "
+                f"{self.w.item()}"
+            )
         return _pool(_gaussian_weights(u), values, dtype, return_weights)
 
 
@@ -254,7 +260,7 @@ def _all_others(x: Tensor) -> Tensor:
 
 
 def _differences(queries: Tensor, keys: Tensor, dtype: torch.dtype) -> Tensor:
-    working = _working(dtype)
+    working = working_dtype(dtype)
     return queries.to(working).unsqueeze(-1) - keys.to(working)  # (T, 1) − ([T,] S) -> (T, S)
 
 
@@ -263,12 +269,17 @@ def _kernel_weights(differences: Tensor, kernel: str, bandwidth: float | Tensor)
         raise ValueError(f"kernel: expected one of {', '.join(KERNELS)}, got {kernel!r}")
     h = _bandwidth(bandwidth, differences.dtype, differences.device)
     u = differences / h  # (T, S)
-    if has_values(u) and not bool(u.isfinite().all()):
+    if _overflows(u):
         raise ValueError(
             f"bandwidth: expected one large enough that (x − x_i) / bandwidth is finite in "
             f"{u.dtype}, got {h.item()}"
         )
     return _gaussian_weights(u) if kernel == "gaussian" else _normalised(KERNELS[kernel](u))
+
+
+def _overflows(u: Tensor) -> bool:
+    """Tell whether u, or a sum of two of its numbers, is not finite."""
+    return has_values(u) and not bool((2 * u).isfinite().all())
 
 
 def _gaussian_weights(u: Tensor) -> Tensor:
@@ -292,19 +303,15 @@ def _pool(
     weights: Tensor, values: Tensor, dtype: torch.dtype, return_weights: bool
 ) -> Tensor | tuple[Tensor, Tensor]:
     values = values.to(weights.dtype)
-    if values.ndim == 1:
-        output = weights @ values  # (T, S) @ (S,) -> (T,)
-    else:
-        # one product per query: (T, 1, S) @ (T, S, 1) -> (T, 1, 1) -> (T,)
-        output = torch.bmm(weights.unsqueeze(1), values.unsqueeze(2)).flatten()
+    with without_autocast(weights):
+        if values.ndim == 1:
+            output = weights @ values  # (T, S) @ (S,) -> (T,)
+        else:
+            # one product per query: (T, 1, S) @ (T, S, 1) -> (T, 1, 1) -> (T,)
+            output = torch.bmm(weights.unsqueeze(1), values.unsqueeze(2)).flatten()
     output, weights = output.to(dtype), weights.to(dtype)
     record(weights)
     return (output, weights) if return_weights else output
-
-
-def _working(dtype: torch.dtype) -> torch.dtype:
-    """The dtype to compute in: half precision is too coarse for a softmax."""
-    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 
 def _check(queries: Tensor, keys: Tensor, values: Tensor) -> torch.dtype:
@@ -334,7 +341,7 @@ def _check(queries: Tensor, keys: Tensor, values: Tensor) -> torch.dtype:
             raise ValueError(
                 f"{name}: expected the queries' device {queries.device}, got {tensor.device}"
             )
-    return torch.promote_types(torch.promote_types(queries.dtype, keys.dtype), values.dtype)
+    return common_dtype(queries, keys, values)
 
 
 def _check_tensor(name: str, tensor: Tensor) -> None:

@@ -13,6 +13,7 @@ from attn_utils.core.arguments import (
     check_tensors,
     check_width,
 )
+from attn_utils.core.precision import working_dtype
 
 __all__ = ["LearnedPositionalEmbedding", "RotaryEmbedding", "SinusoidalPositionalEncoding"]
 
@@ -166,7 +167,7 @@ class RotaryEmbedding(nn.Module):
         elif not isinstance(positions, Tensor) or positions.shape != (T,):
             got = tuple(positions.shape) if isinstance(positions, Tensor) else positions
             raise ValueError(f"positions: expected shape (T,) = ({T},), got {got}")
-        working = torch.promote_types(x.dtype, torch.float32)
+        working = working_dtype(x.dtype)
         positions = positions.to(x.device, working)
         angles = torch.outer(positions, _frequencies(self.head_dim, self.base, positions))
         turns = torch.polar(torch.ones_like(angles), angles)  # (T, d/2), e^{i angle}

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attn_utils.core.arguments import check_range, check_size, check_sizes
 from attn_utils.core.attend import attend, join_heads, split_heads
-from attn_utils.core.masks import causal_mask
+from attn_utils.core.masks import causal_mask, sharp_softmax
+from attn_utils.core.precision import is_autocast
 from attn_utils.multi_head import MultiHeadAttention
 from attn_utils.positional_encoding import RotaryEmbedding
 
@@ -271,7 +271,8 @@ def sample(
 
     Args:
         logits: (…, V).
-        temperature: below 1 sharper, above 1 flatter; 0 takes the likeliest.
+        temperature: below 1 sharper, above 1 flatter; 0 takes the likeliest. However small it is,
+            nothing overflows: the softmax is computed from differences, in float32 at least.
         top_k: how many of the likeliest remain, 1 … V; by default all. Ties at the border all stay.
         generator: source of randomness; by default PyTorch's own.
 
@@ -288,7 +289,9 @@ def sample(
     if top_k is not None:
         border = logits.topk(top_k).values[..., -1:]  # the smallest that stays
         logits = logits.masked_fill(logits < border, -torch.inf)
-    probabilities = F.softmax(logits / temperature, dim=-1)
+    # a number beyond these bounds would become 0 or infinite, and a difference of −∞ times 0 is NaN
+    temperature = min(max(temperature, 1e-38), 1e38)
+    probabilities = sharp_softmax(logits, 1 / temperature)
     drawn = torch.multinomial(probabilities.reshape(-1, V), 1, generator=generator)
     return drawn.reshape(logits.shape[:-1])
 
@@ -297,7 +300,8 @@ def _check_cache(cache: KVCache, new: Tensor) -> None:
     B, H, _, d = new.shape
     for name, old in zip(("keys", "values"), cache, strict=True):
         fits = old.ndim == 4 and (*old.shape[:2], old.shape[3]) == (B, H, d)
-        if not fits or old.dtype != new.dtype or old.device != new.device:
+        mixed = is_autocast(new) and old.is_floating_point()
+        if not fits or (old.dtype != new.dtype and not mixed) or old.device != new.device:
             raise ValueError(
                 f"cache: expected {name} of shape {(B, H, 'S', d)}, {new.dtype} on {new.device}, "
                 f"got {tuple(old.shape)}, {old.dtype} on {old.device}"

@@ -8,4 +8,3 @@ RECURRENT = {  # limits of PyTorch's own layer
     "exports_with_free_sizes": "PyTorch exports a GRU with as many steps as the example has",
     "vmaps": "PyTorch has no batching rule for a GRU",
 }
-AUTOCAST = {"autocasts": "fault B3: mixed dtypes under autocast are refused"}

@@ -61,6 +61,10 @@ def numbers(tree: Any) -> list[Tensor]:
     return [x for x in tensors(tree) if x.is_floating_point()]
 
 
+def casted(tree: Any, dtype: torch.dtype, chosen: list[Tensor]) -> Any:
+    return tree_map(lambda x: x.to(dtype) if any(x is one for one in chosen) else x, tree)
+
+
 def all_equal(got: Any, want: Any) -> None:
     for a, b in zip(tensors(got), tensors(want), strict=True):
         assert torch.equal(a, b)
@@ -161,12 +165,15 @@ def dtypes_are_kept(case: Module) -> None:
 
 
 def autocasts(case: Module) -> None:
+    """Also with inputs of which some are in half precision and some are not."""
     module, inputs = case.made(), case.draw()
-    want = module(*inputs)
     for dtype in (torch.bfloat16, torch.float16):
-        with torch.autocast("cpu", dtype):
-            got = module(*inputs)
-        all_close([x.to(dtype) for x in numbers(got)], numbers(want), dtype)
+        for halves in ([], numbers(inputs)[::2], numbers(inputs)[1::2]):
+            mixed = casted(inputs, dtype, halves)
+            rounded = casted(mixed, torch.float32, numbers(mixed))
+            with torch.autocast("cpu", dtype):
+                got = module(*mixed)
+            all_close([x.to(dtype) for x in numbers(got)], numbers(module(*rounded)), dtype)
 
 
 def layouts(case: Module) -> None:

@@ -503,6 +503,19 @@ def test_half_precision_is_summed_in_single_precision(dtype):
         assert (got == 0.5).all()
 
 
+@pytest.mark.parametrize("dtype", HALF)
+def test_autocast_leaves_the_sums_in_single_precision(dtype):
+    q, k, v = qkv_of(T=1024, S=1024, d=64, dv=64, dtype=torch.float32)
+    for attend in (linear_attention, blockwise_attention):
+        for is_causal in (False, True):
+            want = attend(q, k, v, is_causal=is_causal)
+            ones = torch.ones_like(v)
+            with torch.autocast("cpu", dtype):
+                assert torch.equal(attend(q, k, v, is_causal=is_causal), want)
+                close(attend(q, k, ones, is_causal=is_causal), ones)
+                assert attend(q.to(dtype), k, v.to(dtype)).dtype == torch.float32
+
+
 def test_linear_attention_far_from_zero():
     """elu + 1 in two steps would round the features away and divide 0 by 0."""
     q, k, v = qkv_of(T=4, S=4, dtype=torch.float32)

@@ -114,6 +114,35 @@ def test_cue_weights_bad_input(salience, match, gain, says):
         cue_weights(salience, match, **gain)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("gain", [1e5, 1e38, 1e300, -1e300])
+def test_large_factors_do_not_overflow(gain, dtype):
+    first, second = torch.eye(2, dtype=dtype) * 20
+    wanted = torch.eye(2, dtype=dtype)[0 if gain > 0 else 1]
+    for cues in ((first, 0 * first), (0 * first, first), (first, first)):
+        weights = cue_weights(*cues, salience_gain=gain, query_gain=gain)
+        assert torch.equal(weights, wanted)
+    even = cue_weights(first, second, salience_gain=gain, query_gain=gain)
+    assert torch.equal(even, torch.full_like(even, 0.5))
+    if gain > 0:
+        looked_up = fuzzy_lookup(first, torch.eye(2, dtype=dtype), wanted[:, None], sharpness=gain)
+        assert looked_up.item() == 1
+
+
+def test_cues_where_values_cannot_be_looked_at():
+    image = torch.rand(32, 40, 3, dtype=torch.float64)
+    images = torch.stack([image, 1 - image, torch.full_like(image, 0.5)])
+    for method in METHODS:
+        each = torch.stack([saliency_map(one, method=method) for one in images])
+        close(torch.vmap(lambda x, m=method: saliency_map(x, method=m))(images), each)
+        assert saliency_map(image.to("meta"), method=method).shape == (32, 40)
+        compiled = torch.compile(saliency_map, fullgraph=True, backend="eager")
+        close(compiled(image, method=method), each[0])
+    cues = torch.rand(2, 5)
+    assert cue_weights(*cues.to("meta")).shape == (5,)
+    close(torch.vmap(cue_weights)(cues, cues), cue_weights(cues, cues))
+
+
 # --- fuzzy_lookup -------------------------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ from attn_utils.decoder import (
     written_forms,
 )
 from tests.contracts import MODULE, Module, under
-from tests.contracts.faults import ADAPTERS, AUTOCAST, RECURRENT
+from tests.contracts.faults import ADAPTERS, RECURRENT
 
 B, S, T, V = 3, 7, 5, 6
 KINDS = ["attention", "fixed"]
@@ -343,7 +343,7 @@ MODULES = [
         AttentionDecoder,
         (6, 4, 5, 10, 3),
         known,
-        faults=RECURRENT | ADAPTERS | AUTOCAST,
+        faults=RECURRENT | ADAPTERS,
     ),
     Module(
         EncoderDecoder,
@@ -352,7 +352,7 @@ MODULES = [
         build=lambda V, W, h: EncoderDecoder(
             GRUEncoder(V, 4, h), AttentionDecoder(W, 4, h, 2 * h, 3)
         ),
-        faults=RECURRENT | ADAPTERS | AUTOCAST,
+        faults=RECURRENT | ADAPTERS,
     ),
 ]
 

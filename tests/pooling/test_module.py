@@ -577,6 +577,24 @@ def test_bad_input_to_leave_one_out(keys, values, message):
         leave_one_out_error(keys, values)
 
 
+def test_a_width_that_overflows_is_refused():
+    x = torch.tensor([0.0, 10.0])
+    with pytest.raises(ValueError, match=r"w: expected one so small .* got 3"):
+        NWKernelRegression(3e38)(x, x, x)
+    assert torch.equal(NWKernelRegression(1e37)(x, x, x), x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_autocast_leaves_the_sum_in_single_precision(dtype):
+    x, y = torch.rand(40), 100 + torch.rand(40)
+    want = nadaraya_watson(x, x, y, bandwidth=0.1)
+    with torch.autocast("cpu", dtype):
+        assert torch.equal(nadaraya_watson(x, x, y, bandwidth=0.1), want)
+        assert torch.equal(
+            nadaraya_watson(x, x, y.expand(40, 40), bandwidth=0.1).round(), want.round()
+        )
+
+
 # --- the life of a module ----------------------------------------------------------------------
 
 MODULES = [

@@ -10,6 +10,7 @@ from importlib import resources
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 
 from attn_utils.core.masks import causal_mask, length_mask
 from attn_utils.explain import record_attention
@@ -433,6 +434,65 @@ def test_sample_follows_the_probabilities():
     assert sample(logits.expand(2, 3, 4)).shape == (2, 3)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, *DTYPES])
+@pytest.mark.parametrize("temperature", [1e-4, 1e-30, 1e-320, 1e-2, 1e300])
+def test_sample_at_any_temperature(dtype, temperature):
+    logits = (20 * draw(50, 30)).to(dtype)
+    logits[:, 3] = -torch.inf  # forbidden
+    drawn = sample(logits, temperature)
+    assert (drawn != 3).all()
+    if temperature < 1e-2:
+        assert torch.equal(logits.gather(1, drawn[:, None])[:, 0], logits.amax(1))
+    if temperature > 1:
+        assert len(drawn.unique()) > 10
+
+
+def test_an_empty_batch_is_written_on():
+    assert model().generate(text(0, 3), 4).shape == (0, 7)
+    assert sample(torch.zeros(0, 5)).shape == (0,)
+
+
+# --- compilers ----------------------------------------------------------------------------------
+
+
+def test_compiled_writing_makes_few_graphs():
+    lm, prompt = model(torch.float32), text(2, 6)
+    torch._dynamo.reset()
+    graphs = CompileCounter()
+    extend = torch.compile(lm.extend, fullgraph=True, backend=graphs)
+    want = lm.generate(prompt, 24, temperature=0)
+    tokens, cache, written = prompt, None, [prompt]
+    with torch.no_grad():
+        for _ in range(24):
+            logits, cache = extend(tokens, cache)
+            tokens = logits[:, -1:].argmax(-1)
+            written.append(tokens)
+    assert torch.equal(torch.cat(written, 1), want)
+    assert graphs.frame_count <= 4  # prompt, first token, any length, and what is below 16 keys
+
+
+def test_gradients_of_each_sample():
+    lm, tokens = model(), text(3, 5)
+    parameters = {name: x.detach() for name, x in lm.named_parameters()}
+
+    def loss(parameters, tokens):
+        logits = torch.func.functional_call(lm, parameters, tokens[None])
+        return nn.functional.cross_entropy(logits[0, :-1], tokens[1:])
+
+    each = torch.vmap(torch.func.grad(loss), (None, 0))(parameters, tokens)
+    for i, one in enumerate(tokens):
+        for name, x in torch.func.grad(loss)(parameters, one).items():
+            close(each[name][i], x, name, scale=1)
+
+
+def test_a_cache_from_outside_autocast():
+    lm, tokens = model(torch.float32), text(2, 7)
+    _, cache = lm.extend(tokens[:, :4])
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, _ = lm.extend(tokens[:, 4:], cache)
+    close(logits, lm(tokens)[:, 4:], scale=4)
+
+
 # --- bad input ----------------------------------------------------------------------------------
 
 
@@ -456,6 +516,9 @@ def test_sample_follows_the_probabilities():
         (lambda: model().generate(text(2, 0), 1), r"prompt: expected shape \(B, T ≥ 1\)"),
         (lambda: sample(torch.zeros(3), -1), r"temperature: expected a number of at least 0"),
         (lambda: sample(torch.zeros(3), top_k=4), r"top_k: expected .* from 1 to 3, got 4"),
+        (lambda: FeedForward(4)(torch.zeros(2, 5)), r"x: expected .*D = 4\), got \(2, 5\)"),
+        (lambda: CausalSelfAttention(4, 2)(torch.zeros(2, 5)), r"x: expected .*got \(2, 5\)"),
+        (lambda: CausalBlock(4, 2)(torch.zeros(1, 2, 5)), r"x: expected .*got \(1, 2, 5\)"),
         (lambda: EncoderBlock(12, 3)(torch.zeros(2, 12)), r"x: expected shape \(B, number, D = 12"),
         (
             lambda: DecoderBlock(12, 3)(torch.zeros(2, 4, 12), torch.zeros(2, 4, 8)),
