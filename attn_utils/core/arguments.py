@@ -28,7 +28,7 @@ def has_values(x: Tensor) -> bool:
     return not (transformed or x.is_meta or isinstance(x, FakeTensor))
 
 
-def sizes_are_free() -> bool:
+def is_exported() -> bool:
     """Tell whether torch exports or traces, where comparing a length would fix it for ever."""
     return torch.compiler.is_exporting() or _is_tracing()
 

@@ -17,7 +17,7 @@ from typing import Literal, overload
 import torch.nn.functional as F
 from torch import Tensor
 
-from .arguments import check_probability, check_qkv, sizes_are_free
+from .arguments import check_probability, check_qkv, is_exported
 from .masks import broadcast_mask, causal_mask, softmax
 from .recording import is_recorded, record
 
@@ -144,7 +144,7 @@ def attend(
         The output (…, T, dv), and the weights (…, T, S) or None.
     """
     explicit = return_weights or is_recorded()
-    short = q.is_cpu and not sizes_are_free() and k.shape[-2] < _VECTOR
+    short = q.is_cpu and not is_exported() and k.shape[-2] < _VECTOR
     if is_causal and (explicit or short or mask is not None):
         causal = causal_mask(q.shape[-2], k.shape[-2], device=q.device)
         mask = causal if mask is None else mask & causal

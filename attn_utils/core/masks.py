@@ -34,7 +34,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .arguments import check_range, check_size
+from .arguments import check_range, check_size, is_exported
 from .precision import working_dtype
 
 __all__ = ["causal_mask", "length_mask", "masked_softmax"]
@@ -197,7 +197,7 @@ def softmax(scores: Tensor, mask: Tensor | None, dim: int = -1, *, inplace: bool
     dtype = scores.dtype
     if dtype != working_dtype(dtype):
         scores, inplace = scores.to(working_dtype(dtype)), True
-    inplace = inplace and not scores.requires_grad
+    inplace = inplace and not (scores.requires_grad or is_exported())
     if mask is None:
         return (_softmax_(scores, dim) if inplace else torch.softmax(scores, dim)).to(dtype)
 

@@ -87,13 +87,14 @@ class GRUEncoder(nn.Module):
 
     def _read_padded(self, embedded: Tensor, lens: Tensor, mask: Tensor) -> EncoderOutput:
         """Do the same without packing, which has to look at the lengths (B, 1); twice the work."""
-        S = embedded.shape[1]
-        position = torch.arange(S, device=lens.device)  # (S,)
+        position = torch.arange(embedded.shape[1], device=lens.device)  # (S,)
         first = self.gru(embedded)[0].chunk(2, -1)[0]  # its forward direction, (B, S, h)
         # the backward direction reads the tokens moved to the right end, and its states move back
-        moved = _take(embedded, (position + lens) % S)
-        second = _take(self.gru(moved)[0].chunk(2, -1)[1], (position - lens) % S)
-        states = torch.cat([first, second], dim=-1).masked_fill(~mask.mT, 0.0)  # (B, S, 2h)
+        moved = _take(embedded, position + lens)
+        second = _take(self.gru(moved)[0].chunk(2, -1)[1], position - lens)
+        states = torch.cat([first, second], dim=-1).masked_fill(
+            ~mask.transpose(1, 2), 0.0
+        )  # (B, S, 2h)
         final_state = torch.cat([_take(first, lens - 1)[:, 0], second[:, 0]], dim=-1)  # (B, 2h)
         return EncoderOutput(states, mask, final_state)
 
@@ -150,8 +151,8 @@ class FixedVectorDecoder(nn.Module):
             attention.
         """
         _check_tokens("previous", previous, self.start + 1)
-        B = len(memory.final_state)
-        if len(previous) != B:
+        B = memory.final_state.shape[0]  # len(…) would make a constant of it in an exported graph
+        if previous.shape[0] != B:
             raise ValueError(
                 f"previous: expected a batch of {B} like the memory, got shape "
                 f"{tuple(previous.shape)}"
@@ -236,7 +237,7 @@ class EncoderDecoder(nn.Module):
             without attention.
         """
         _check_tokens("targets", targets, self.decoder.start)
-        start = targets.new_full((len(targets), 1), self.decoder.start)
+        start = torch.full_like(targets[:, :1], self.decoder.start)
         previous = torch.cat([start, targets[:, :-1]], dim=1)  # shifted right by one
         logits, _, weights = self.decoder(previous, self.encoder(source, valid_lens))
         return (logits, weights) if return_weights else logits
@@ -306,7 +307,9 @@ def greedy_decode(
 
 
 def _take(x: Tensor, positions: Tensor) -> Tensor:
-    """Take from x (B, S, h) what stands at the positions (B, n): (B, n, h)."""
+    """Take from x (B, S, h) what stands at the positions (B, n), counted in a circle: (B, n, h)."""
+    S = x.shape[1]
+    positions = positions + S * ((positions < 0).long() - (positions >= S).long())
     return x.gather(1, positions.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
 
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import torch
 from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from tests.helpers import close
@@ -107,6 +109,20 @@ def without_memory(case: Module) -> None:
         for a, b in zip(tensors(shapes), tensors(want), strict=True):
             assert a.is_meta
             assert (a.shape, a.dtype) == (b.shape, b.dtype)
+
+
+def without_values(case: Module) -> None:
+    """Fake tensors, with which memory is planned, have a shape and nothing in it."""
+    module, inputs = case.made(), case.draw()
+    want = module(*inputs)
+    mode = FakeTensorMode()
+    values = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    fake = {name: mode.from_tensor(x) for name, x in values.items()}
+    with mode:
+        given = tree_map(mode.from_tensor, inputs)
+        shapes = torch.func.functional_call(module, fake, given)
+    for a, b in zip(tensors(shapes), tensors(want), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
 
 
 def given_memory(case: Module) -> None:
@@ -222,19 +238,87 @@ def compiles(case: Module) -> None:
         all_close(compiled(*inputs), module(*inputs))
 
 
-def exports_with_free_sizes(case: Module) -> None:
-    module, inputs = case.made(), case.draw()
+SIZES = ((2, 5), (4, 6), (3, 20))  # B, n; also with more keys than the example has
+
+
+def free_sizes(case: Module) -> Any:
+    """The axes of the inputs that may have any size, each as a dictionary."""
 
     def free(x: Tensor, *others: Tensor) -> dict[int, Any]:
         grows = [i for i in range(x.ndim) if any(x.shape[i] != y.shape[i] for y in others)]
         return dict.fromkeys(grows, torch.export.Dim.DYNAMIC)
 
-    shapes = tree_map(free, inputs, case.draw(B=3), case.draw(n=7))
+    return tree_map(free, case.draw(), case.draw(B=3), case.draw(n=7))
+
+
+def exports_with_free_sizes(case: Module) -> None:
+    module, inputs = case.made(), case.draw()
     with torch.no_grad():
-        program = torch.export.export(module, inputs, dynamic_shapes=shapes).module()
-        for B, n in ((2, 5), (4, 6)):
+        program = torch.export.export(module, inputs, dynamic_shapes=free_sizes(case)).module()
+        for B, n in SIZES:
             other = case.draw(B=B, n=n)
             all_close(program(*other), module(*other))
+
+
+def traced(module: nn.Module, inputs: Any) -> Any:
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes are compared in checks
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.trace(module, inputs, check_trace=False)
+
+
+def traces(case: Module) -> None:
+    module = case.made()
+    trace = traced(module, case.draw())
+    with torch.no_grad():
+        for B, n in SIZES:
+            other = case.draw(B=B, n=n)
+            all_close(trace(*other), module(*other))
+
+
+def runs_in_onnx(file: io.BytesIO, case: Module) -> None:
+    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    for B, n in SIZES:
+        other = case.draw(B=B, n=n)
+        given = zip(session.get_inputs(), tensors(other), strict=True)
+        got = session.run(None, {place.name: x.numpy() for place, x in given})
+        all_close([torch.from_numpy(x) for x in got], case.made()(*other))
+
+
+def onnx_of_an_export(case: Module) -> None:
+    file = io.BytesIO()
+    with torch.no_grad():
+        program = torch.onnx.export(
+            case.made(),
+            case.draw(),
+            dynamo=True,
+            dynamic_shapes=free_sizes(case),
+            verbose=False,
+            optimize=False,
+        )
+    program.save(file)
+    runs_in_onnx(file, case)
+
+
+def onnx_of_a_trace(case: Module) -> None:
+    """By PyTorch's older exporter, which takes modules with keyword-only arguments traced only."""
+    file, inputs = io.BytesIO(), case.draw()
+    grows = tree_leaves(free_sizes(case), is_leaf=lambda x: isinstance(x, dict))
+    names = [f"x{i}" for i in range(len(grows))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            traced(case.made(), inputs),
+            inputs,
+            file,
+            dynamo=False,
+            input_names=names,
+            dynamic_axes={
+                name: {i: f"{name}_{i}" for i in axes}
+                for name, axes in zip(names, grows, strict=True)
+            },
+        )
+    runs_in_onnx(file, case)
 
 
 def vmaps(case: Module) -> None:
@@ -303,6 +387,7 @@ def hooks_fire(case: Module) -> None:
 MODULE: list[Callable[[Module], None]] = [
     copies_and_files,
     without_memory,
+    without_values,
     given_memory,
     sizes_from_numpy,
     keeps_nothing,
@@ -313,6 +398,9 @@ MODULE: list[Callable[[Module], None]] = [
     gradients_reach_every_weight,
     compiles,
     exports_with_free_sizes,
+    traces,
+    onnx_of_an_export,
+    onnx_of_a_trace,
     vmaps,
     replaced_layers_are_felt,
     hooks_fire,

@@ -22,7 +22,7 @@ from attn_utils.decoder import (
     written_forms,
 )
 from tests.contracts import MODULE, Module, under
-from tests.contracts.faults import ADAPTERS, RECURRENT
+from tests.contracts.faults import ADAPTERS, NAMED_TUPLE, RECURRENT, VMAP
 
 B, S, T, V = 3, 7, 5, 6
 KINDS = ["attention", "fixed"]
@@ -338,12 +338,12 @@ def known(B, n):
 
 MODULES = [
     Module(GRUEncoder, (7, 4, 5), source, faults=RECURRENT),
-    Module(FixedVectorDecoder, (6, 4, 5, 10), known, faults=RECURRENT),
+    Module(FixedVectorDecoder, (6, 4, 5, 10), known, faults=VMAP | NAMED_TUPLE),
     Module(
         AttentionDecoder,
         (6, 4, 5, 10, 3),
         known,
-        faults=RECURRENT | ADAPTERS,
+        faults=VMAP | NAMED_TUPLE | ADAPTERS,
     ),
     Module(
         EncoderDecoder,

@@ -15,6 +15,7 @@ from attn_utils.positional_encoding import (
     SinusoidalPositionalEncoding,
 )
 from tests.contracts import MODULE, Module, under
+from tests.contracts.faults import ROTARY
 from tests.helpers import close
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
@@ -297,10 +298,10 @@ MODULES = [
         SinusoidalPositionalEncoding,
         (6,),
         lambda B, n: torch.randn(B, n, 6),
-        {"max_len": 12},
+        {"max_len": 24},
     ),
-    Module(LearnedPositionalEmbedding, (12, 6), lambda B, n: torch.randn(B, n, 6)),
-    Module(RotaryEmbedding, (6,), lambda B, n: torch.randn(B, n, 6)),
+    Module(LearnedPositionalEmbedding, (24, 6), lambda B, n: torch.randn(B, n, 6)),
+    Module(RotaryEmbedding, (6,), lambda B, n: torch.randn(B, n, 6), faults=ROTARY),
 ]
 
 test_life = under(MODULE, MODULES)

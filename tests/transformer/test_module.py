@@ -28,6 +28,7 @@ from attn_utils.transformer import (
     sample,
 )
 from tests.contracts import MODULE, Module, under
+from tests.contracts.faults import ROTARY
 from tests.helpers import close
 
 DTYPES = (torch.float64, torch.float32)
@@ -579,12 +580,14 @@ MODULES = [
         CausalSelfAttention,
         (8, 2),
         lambda B, n: torch.randn(B, n, 8),
+        faults=ROTARY,
     ),
-    Module(CausalBlock, (8, 2), lambda B, n: torch.randn(B, n, 8)),
+    Module(CausalBlock, (8, 2), lambda B, n: torch.randn(B, n, 8), faults=ROTARY),
     Module(
         LanguageModel,
         (7, 8, 2, 2),
         lambda B, n: torch.randint(7, (B, n)),
+        faults=ROTARY,
     ),
 ]
 
