@@ -81,6 +81,10 @@ def scaled_dot_product_attention(
     A query that may attend to nothing has weights and output of exactly 0 and finite gradients. A
     masked key and its value have to be finite all the same, since 0 · NaN is NaN.
 
+    Second derivatives exist on the explicit path only: ask for the weights where you need them. A
+    NaN in the inputs is a NaN in the output, with one exception: exported or traced, with fewer
+    than 16 keys and no mask, PyTorch's kernel for CPUs answers 0 to a query whose scores are NaN.
+
     Args:
         q: (…, T, d), the queries.
         k: (…, S, d), the keys, S ≥ 1.
@@ -90,7 +94,8 @@ def scaled_dot_product_attention(
         is_causal: let query t attend to the keys s ≤ t only (top-left aligned for T ≠ S), in
             addition to the mask. Cheaper than a causal mask: half of the work is left out.
         dropout_p: probability of dropping a weight; the caller passes 0 outside training.
-        scale: factor of the scores; by default 1/√d, which keeps their variance at 1.
+        scale: factor of the scores; by default 1/√d, which keeps their variance at 1. The scores
+            have to be finite with it: beyond the range of the dtype they, and the output, are NaN.
         return_weights: also return the weights.
 
     Returns:

@@ -327,7 +327,8 @@ def peak_bytes(run: Callable[[], Any]) -> int:
         run: a function without arguments.
 
     Returns:
-        Bytes; the same on every system and in every run.
+        Bytes; the same in every run on one device. Another device or release may compute the same
+        with other operations: on meta tensors attention has no fused kernel, for example.
     """
     watch = _Watch()
     with watch:

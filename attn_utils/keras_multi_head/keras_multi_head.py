@@ -200,7 +200,8 @@ class KerasMultiHeadAttention(nn.Module):
             layer: Keras's layer on any backend, built (called once, or ``layer.build(…)``).
 
         Returns:
-            A module with the layer's sizes, dropout and dtype, on the CPU.
+            A module with the layer's sizes, dropout and dtype, on the CPU, in evaluation mode: so
+            Keras's layer answers when nobody says that it trains.
 
         Raises:
             ValueError: a layer that is not built or does what this module does not: attention
@@ -224,7 +225,7 @@ class KerasMultiHeadAttention(nn.Module):
         with torch.no_grad():
             for own, other in zip(ours._in_keras_order(), arrays, strict=True):
                 own.copy_(other)
-        return ours
+        return ours.eval()
 
     def to_keras(self, layer: Any) -> None:
         """Copy the weights into a ``keras.layers.MultiHeadAttention`` of the same sizes.

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
 
 from attn_utils.core.attend import join_heads, scaled_dot_product_attention, split_heads
+from attn_utils.cost import peak_bytes
 
 LENGTHS = [1, 2, 3, 7, 8, 15, 16, 17, 40]
 
@@ -37,6 +39,16 @@ def test_a_nan_upstream_never_looks_like_an_answer(S, dtype, is_causal):
         assert fused.isnan().any()
 
 
+def test_a_nan_stays_when_compiled():
+    torch._dynamo.reset()
+    graphs = CompileCounter()
+    attend = torch.compile(scaled_dot_product_attention, fullgraph=True, backend=graphs)
+    for S in (5, 7, 9, 15, 16, 20, 30):
+        q, k, v = drawn(1, 2, T=3, S=S)
+        assert attend(q, k * torch.nan, v).isnan().all()
+    assert graphs.frame_count <= 3  # one length, any below 16, any other
+
+
 @pytest.mark.parametrize("S", LENGTHS)
 def test_a_key_at_minus_infinity_has_weight_0(S):
     q, k, v = (x.abs() + 0.1 for x in drawn(1, 2, T=3, S=S + 1))
@@ -61,6 +73,27 @@ def test_any_leading_axes(lead, masked):
     assert fused.shape == (*lead, 20, 8)
     assert weights.shape == (*lead, 20, 30)
     torch.testing.assert_close(fused, explicit, rtol=1e-5, atol=1e-5)
+
+
+def test_more_axes_need_no_more_memory():
+    q, k, v = drawn(2, 4, T=512, S=512)
+    four = peak_bytes(lambda: scaled_dot_product_attention(q, k, v))
+    q, k, v = (x.view(2, 2, 2, *x.shape[2:]) for x in (q, k, v))
+    assert peak_bytes(lambda: scaled_dot_product_attention(q, k, v)) == four < q.shape[-2] ** 2
+
+
+def test_second_derivatives_exist_where_the_weights_do():
+    q, k, v = drawn(T=3, S=20, dtype=torch.float64)
+    q.requires_grad_()
+
+    def explicit(q):
+        return scaled_dot_product_attention(q, k, v, return_weights=True)[0]
+
+    assert torch.autograd.gradgradcheck(explicit, q)
+    fused = scaled_dot_product_attention(q[None], k[None], v[None])
+    (slope,) = torch.autograd.grad(fused.sum(), q, create_graph=True)
+    with pytest.raises(RuntimeError, match="not implemented"):
+        slope.sum().backward()
 
 
 def test_the_kernel_gets_batch_and_heads_in_their_places(monkeypatch):

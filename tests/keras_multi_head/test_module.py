@@ -239,7 +239,7 @@ def keras_pair(name, heads=2, key_dim=3, dtype="float64"):
     layer.build((None, None, Dq), (None, None, Dv), (None, None, Dk or Dv))
     weights = [draw(*w.shape, seed=i).numpy() for i, w in enumerate(layer.get_weights())]
     layer.set_weights([0.5 * w for w in weights])
-    return layer, KerasMultiHeadAttention.from_keras(layer).eval()
+    return layer, KerasMultiHeadAttention.from_keras(layer)
 
 
 def inputs(name, B, T, S, dtype=torch.float64):
@@ -351,6 +351,7 @@ def test_from_keras_takes_sizes_and_dropout():
     assert (ours.num_heads, ours.key_dim, ours.value_dim, ours.dropout) == (2, 3, 5, 0.25)
     assert ours.output_shape == (7, 2)
     assert ours.use_bias
+    assert not ours.training  # a Keras layer drops nothing unless it is told to
 
 
 def test_layers_that_cannot_be_copied():
