@@ -234,8 +234,8 @@ class LanguageModel(nn.Module):
             top_k: draw among the k likeliest only.
             use_cache: read only the new token at each step (T = 1), or all again. The logits are
                 the same up to rounding, since products of other shapes are summed in another order.
-                In half precision that decides between letters: of 80 greedy texts in bfloat16, 21
-                came out different somewhere.
+                In half precision that may decide between two tokens: of 80 greedy texts of 60
+                tokens in bfloat16, 6 came out different somewhere, in float32 none.
             generator: source of randomness; by default PyTorch's own.
 
         Returns:
