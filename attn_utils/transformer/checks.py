@@ -295,9 +295,11 @@ def _check_nucleus(nucleus: Callable[[Tensor, float], Any]) -> None:
         torch.as_tensor(tied).sort().values,
         torch.tensor([0.0, 0.0, 0.5, 0.5]),
         "sorted, the probabilities of four equal logits for p = 0.5",
-        {"two of four equal tokens are enough for p = 0.5: a tie is no reason to keep more": (
-            torch.full((4,), 0.25)
-        )},
+        {
+            "two of four equal tokens are enough for p = 0.5: a tie is no reason to keep more": (
+                torch.full((4,), 0.25)
+            )
+        },
     )
 
 

@@ -404,7 +404,10 @@ def test_generation_with_a_cache_is_generation_without(options, B):
 @pytest.mark.parametrize("use_cache", [True, False])
 def test_with_a_context_the_model_never_reads_more(context, use_cache):
     lm, start = model(), text(2, 7)
-    seen, reads = [], lm.embedding.register_forward_hook(lambda _, given, out: seen.append(given[0]))
+    seen, reads = (
+        [],
+        lm.embedding.register_forward_hook(lambda _, given, out: seen.append(given[0])),
+    )
     written = lm.generate(start, 9, temperature=0, context=context, use_cache=use_cache)
     reads.remove()
     assert max(tokens.shape[1] for tokens in seen) == context
