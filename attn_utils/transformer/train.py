@@ -21,7 +21,7 @@ from .language_model import LanguageModel
 
 TARGET = Path(__file__).with_name("writer.npz")
 TEXT = Path(__file__).parents[1] / "texts" / "pride-and-prejudice.txt"
-SIZES = {"embed_dim": 128, "num_heads": 4, "depth": 3}
+EMBED_DIM, NUM_HEADS, DEPTH = 128, 4, 3
 STEPS, BATCH, LENGTH, RATE, DROPOUT = 1800, 12, 96, 4e-3, 0.15
 
 
@@ -32,7 +32,7 @@ def main(seed: int = 9) -> None:
     text = torch.tensor([number[c] for c in novel])
     cut = len(novel) * 9 // 10
     torch.manual_seed(seed)
-    model = LanguageModel(len(number), **SIZES, dropout=DROPOUT)
+    model = LanguageModel(len(number), EMBED_DIM, NUM_HEADS, DEPTH, dropout=DROPOUT)
     optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95))
     rate = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, RATE, total_steps=STEPS, pct_start=0.05, cycle_momentum=False
@@ -50,7 +50,7 @@ def main(seed: int = 9) -> None:
     model.half().float().eval()  # what is stored is what is tested
     print(f"held-out loss {held_out(model, text[cut:]):.3f} nats a character")
     state = {name: x.numpy().astype(np.float16) for name, x in model.state_dict().items()}
-    np.savez_compressed(TARGET, **state)  # type: ignore[arg-type]
+    np.savez_compressed(TARGET, **state)
     print(f"{TARGET.name}: {TARGET.stat().st_size / 1000:.0f} KB")
 
 
