@@ -92,6 +92,7 @@ from .transformer import KVCache as KVCache
 from .transformer import LanguageModel as LanguageModel
 from .transformer import TransformerDecoder as TransformerDecoder
 from .transformer import TransformerEncoder as TransformerEncoder
+from .transformer import load_writer as load_writer
 from .transformer import sample as sample
 from .vit import DropPath as DropPath
 from .vit import PatchEmbedding as PatchEmbedding

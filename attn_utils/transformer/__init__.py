@@ -19,6 +19,7 @@ from .language_model import (
     sample,
 )
 from .stacks import TransformerDecoder, TransformerEncoder
+from .trained import load_writer
 
 __all__ = [
     "Cache",
@@ -31,5 +32,6 @@ __all__ = [
     "LanguageModel",
     "TransformerDecoder",
     "TransformerEncoder",
+    "load_writer",
     "sample",
 ]

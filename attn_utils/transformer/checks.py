@@ -42,6 +42,8 @@ _SIZE_MISTAKES: dict[str, dict[int, str]] = {
     },
     "block": {
         197_760: "block: the norms are missing",
+        66_560: "block: the network is missing",
+        132_224: "block: attention is missing",
         196_608: "block: that is 12 D²; biases and norms are missing",
         1_189_632: "block: that is all six layers; one block is asked for",
         394_752: "block: that looks like two networks; add attention, network and norms once each",
@@ -53,7 +55,8 @@ _SIZE_MISTAKES: dict[str, dict[int, str]] = {
         12_288_000: "cache: all heads together are D wide, so H does not count",
         192_000: "cache: that is one head of 16 features; there are 8 of them",
         2_304_000: "cache: queries are not kept, only keys and values",
-        6_144_000: "cache: these are numbers; bytes were not asked for",
+        3_072_000: "cache: that is bytes at two a number; numbers are asked for",
+        6_144_000: "cache: that is bytes at four a number; numbers are asked for",
         1_536_000_000: "cache: it holds a key and a value for each token, not for each pair",
     },
 }
@@ -145,16 +148,16 @@ def _exchanged(x: Tensor, attend: Any, network: Any, norm1: Any, norm2: Any) -> 
 def _check_examples(examples: Callable[[Tensor, int], Any]) -> None:
     """Exercise 9.3: inputs, and the same one later."""
     for n, length in ((23, 5), (21, 5), (20, 5), (9, 8)):
-        text = 100 + torch.arange(n)
+        text = 100 + torch.arange(n).square() % 61  # a successor is not "one more"
         N = (n - 1) // length
         want_in = text[: N * length].view(N, length)
-        want_out = want_in + 1
+        want_out = text[1 : N * length + 1].view(N, length)
         got = examples(text, length)
         if got is None or got is Ellipsis:
             raise Mistake(f"the answer is {got}: nothing has been computed yet")
         if not isinstance(got, tuple | list) or len(got) != 2:
             raise Mistake("return two tensors, inputs and targets")
-        inputs, targets = got
+        inputs, targets = (torch.stack(list(x)) if _rows(x) else x for x in got)
         fits = n // length
         what = f"of {n} tokens in pieces of {length}"
         last_early = (
@@ -176,7 +179,7 @@ def _check_examples(examples: Callable[[Tensor, int], Any]) -> None:
             else {}
         )
         if tuple(getattr(targets, "shape", ())) == (N, length):
-            _named_targets(targets, want_in, want_out)
+            _named_targets(targets, inputs, text, want_in, want_out)
         compare(
             inputs,
             want_in,
@@ -191,27 +194,37 @@ def _check_examples(examples: Callable[[Tensor, int], Any]) -> None:
         compare(targets, want_out, f"targets {what}")
 
 
-def _named_targets(targets: Tensor, inputs: Tensor, want: Tensor) -> None:
-    compare(
-        targets,
-        want,
-        "targets",
-        {
-            "the targets are the inputs: the model would learn to repeat": inputs,
-            "the last target of each row is its own first input: `roll` turns it in a circle": (
-                inputs.roll(-1, 1)
-            ),
-            "the last target of the last row is the first token: `roll` turns it in a circle": (
-                inputs.flatten().roll(-1).view_as(inputs)
-            ),
-            "the targets are one too late: shift by one": want + 1,
-            "the targets are the tokens *before*: shift to the other side": inputs - 1,
-        }
-        if len(inputs) > 1
-        else {
-            "the targets are the inputs: the model would learn to repeat": inputs,
-        },
+def _rows(x: Any) -> bool:
+    """Whether x is a list of equally long tensors, which is as good as a tensor."""
+    return (
+        isinstance(x, tuple | list)
+        and len(x) > 0
+        and all(isinstance(row, Tensor) and row.shape == x[0].shape for row in x)
     )
+
+
+def _named_targets(
+    targets: Tensor, got_inputs: Any, text: Tensor, inputs: Tensor, want: Tensor
+) -> None:
+    """Look at targets of the right shape, before the inputs, whose mistakes are fewer."""
+    exchanged = isinstance(got_inputs, Tensor) and torch.equal(got_inputs, want)
+    if exchanged and torch.equal(targets, inputs):
+        raise Mistake("inputs and targets are exchanged: the targets are the later ones")
+    place = torch.arange(inputs.numel()).view_as(inputs)
+    mistakes = {
+        "the targets are the inputs: the model would learn to repeat": inputs,
+        "the targets are the inputs plus 1: that is the next *number*, not the next token of the "
+        "text": inputs + 1,
+        "the last target of each row is its own first input: `roll` turns it in a circle": (
+            inputs.roll(-1, 1)
+        ),
+        "the last target of the last row is the first token: `roll` turns it in a circle": (
+            inputs.flatten().roll(-1).view_as(inputs)
+        ),
+        "the targets are one too late: shift by one": text[(place + 2).clamp_max(len(text) - 1)],
+        "the targets are the tokens *before*: shift to the other side": text[place - 1],
+    }
+    compare(targets, want, "targets", mistakes)
 
 
 @exercise("transformer.cache_mask")
@@ -260,40 +273,71 @@ def _check_cache_mask(cache_mask: Callable[[int, int], Any]) -> None:
 @exercise("transformer.nucleus")
 def _check_nucleus(nucleus: Callable[[Tensor, float], Any]) -> None:
     """Exercise 9.5: the smallest set of likeliest tokens with mass p."""
-    probabilities = torch.tensor([0.05, 0.4, 0.1, 0.15, 0.3])
-    for p, stays in ((0.6, [1, 4]), (0.75, [1, 3, 4]), (0.2, [1]), (0.99, [0, 1, 2, 3, 4])):
-        want = torch.zeros(5)
-        want[stays] = probabilities[stays]
-        total = want.sum()
-        falling, order = probabilities.sort(descending=True)
-        cumulative = falling.cumsum(0)
-        short = torch.zeros(5).scatter(0, order, falling * (cumulative <= p))
-        in_order = falling * (cumulative - falling < p)
-        rising, up = probabilities.sort()
-        unlikely = torch.zeros(5).scatter(0, up, rising * (rising.cumsum(0) - rising < p))
-        wrongs = {
-            "the probabilities do not sum to 1: divide by what is left": want,
-            "the token that crosses the line is missing: compare the sum *before* it with p": (
-                short / short.sum().clamp_min(1e-9)
-            ),
-            "the token that crosses the line is missing, and the sum is not 1": short,
-            "the result is in the sorted order: put it back (scatter)": in_order / total,
-            "the result is in the sorted order, and does not sum to 1": in_order,
-            "in the sorted order, without the token that crosses the line, and not summing to 1": (
-                falling * (cumulative <= p)
-            ),
-            "it keeps the least likely tokens: sort in falling order": unlikely / unlikely.sum(),
-            "nothing has been left out: those are all probabilities": probabilities,
-            "it keeps every token whose own probability is at least p": _at_least(probabilities, p),
-        }
-        right = want / total
-        # in the last case some of the mistakes give the right answer
+    probabilities = torch.tensor([0.1, 0.35, 0.05, 0.2, 0.3])
+    cases = ((0.5, [1, 4]), (0.2, [1]), (0.7, [1, 3, 4]), (0.9, [0, 1, 3, 4]), (1.0, [*range(5)]))
+    for p, stays in cases:
+        what = f"the probabilities for p = {p}"
+        kept = torch.zeros(5)
+        kept[stays] = probabilities[stays]
+        got = nucleus(probabilities.log() - 1.0, p)
+        if isinstance(got, Tensor) and got.isnan().all():
+            raise Mistake(
+                f"{what} are 0 / 0: nothing is left. The likeliest token stays always: compare "
+                "the sum *before* a token with p"
+            )
+        right = kept / kept.sum()
+        wrongs = _wrong_nuclei(probabilities, p, kept)
+        # in some of the cases a mistake gives the right answer
         named = {m: w for m, w in wrongs.items() if not torch.allclose(w, right, atol=1e-4)}
-        compare(
-            nucleus(probabilities.log() + 2.0, p), right, f"the probabilities for p = {p}", named
-        )
+        compare(got, right, what, named)
+    tied = nucleus(torch.zeros(4), 0.5)
+    compare(
+        torch.as_tensor(tied).sort().values,
+        torch.tensor([0.0, 0.0, 0.5, 0.5]),
+        "sorted, the probabilities of four equal logits for p = 0.5",
+        {
+            "two of four equal tokens are enough for p = 0.5: a tie is no reason to keep more": (
+                torch.full((4,), 0.25)
+            )
+        },
+    )
 
 
-def _at_least(probabilities: Tensor, p: float) -> Tensor:
-    kept = probabilities * (probabilities >= p)
-    return kept / kept.sum().clamp_min(1e-9)
+def _wrong_nuclei(probabilities: Tensor, p: float, kept: Tensor) -> dict[str, Tensor]:
+    """What the mistakes lead to, for probabilities of which ``kept`` should stay."""
+    falling, order = probabilities.sort(descending=True)
+    sums = falling.cumsum(0)
+    rising, up = probabilities.sort()
+
+    def put_back(x: Tensor, places: Tensor) -> Tensor:
+        return torch.zeros_like(x).scatter(0, places, x)
+
+    def share(x: Tensor) -> Tensor:
+        return x / x.sum().clamp_min(1e-9)
+
+    crossing = falling * (sums - falling < p)
+    short = falling * (sums <= p)
+    unlikely = put_back(rising * (rising.cumsum(0) - rising < p), up)
+    return {
+        "the probabilities do not sum to 1: divide by what is left": kept,
+        "the token that crosses the line is missing: compare the sum *before* it with p": (
+            share(put_back(short, order))
+        ),
+        "the token that crosses the line is missing, and the sum is not 1": put_back(short, order),
+        "the result is in the sorted order: put it back (scatter)": share(crossing),
+        "the result is in the sorted order, and does not sum to 1": crossing,
+        "in the sorted order, without the token that crosses the line, and not summing to 1": short,
+        "it keeps the least likely tokens: sort in falling order": share(unlikely),
+        "nothing has been left out. Is the running sum one of probabilities, or of logits?": (
+            probabilities
+        ),
+        "it keeps the tokens with at least p times the largest probability (min-p): sum them up": (
+            share(probabilities * (probabilities >= p * probabilities.max()))
+        ),
+        "it keeps two tokens whatever p is: that is top-k": (
+            share(probabilities * (probabilities >= falling[1]))
+        ),
+        "it keeps every token whose own probability is at least p: sum them up": (
+            share(probabilities * (probabilities >= p))
+        ),
+    }

@@ -223,6 +223,7 @@ class LanguageModel(nn.Module):
         temperature: float = 1.0,
         top_k: int | None = None,
         use_cache: bool = True,
+        context: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Write on: draw a token, append it, read it, and so on. Set ``eval()`` mode before.
@@ -236,6 +237,9 @@ class LanguageModel(nn.Module):
                 the same up to rounding, since products of other shapes are summed in another order.
                 In half precision that may decide between two tokens: of 80 greedy texts of 60
                 tokens in bfloat16, 6 came out different somewhere, in float32 none.
+            context: how many tokens the model may read at once, as a rule the length that it was
+                trained on, since longer texts go wrong. When they are full, the older half is
+                forgotten. By default everything is read.
             generator: source of randomness; by default PyTorch's own.
 
         Returns:
@@ -243,15 +247,19 @@ class LanguageModel(nn.Module):
         """
         self._check(prompt, "prompt")
         steps = check_size("steps", steps, 0)
-        text, unread = prompt, prompt
+        if context is not None:
+            context = check_size("context", context)
+        text, first = prompt, 0 if context is None else max(0, prompt.shape[1] - context)
         cache: list[KVCache] | None = None
         for _ in range(steps):
+            if context is not None and text.shape[1] - first > context:
+                first, cache = text.shape[1] - (context + 1) // 2, None
             if use_cache:
-                logits, cache = self.extend(unread, cache)
+                logits, cache = self.extend(text[:, -1:] if cache else text[:, first:], cache)
             else:
-                logits = self(text)
-            unread = sample(logits[:, -1], temperature, top_k, generator)[:, None]  # (B, 1)
-            text = torch.cat([text, unread], dim=1)
+                logits = self(text[:, first:])
+            new = sample(logits[:, -1], temperature, top_k, generator)[:, None]  # (B, 1)
+            text = torch.cat([text, new], dim=1)
         return text
 
     def _check(self, tokens: Tensor, name: str = "tokens") -> None:

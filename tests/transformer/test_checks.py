@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -59,6 +60,11 @@ def overlapping(text, length):
     return text[:-1].unfold(0, length, 1), text[1:].unfold(0, length, 1)
 
 
+def shifted(text, length, by):
+    place = torch.arange(len(examples(text, length)[0]) * length) + by
+    return text[place.clamp_max(len(text) - 1)].view(-1, length)
+
+
 def cache_mask(new, past):
     return torch.arange(past + new) <= past + torch.arange(new)[:, None]
 
@@ -111,11 +117,33 @@ def rising(logits, p):
     return kept / kept.sum()
 
 
+def where(stays):
+    """A wrong nucleus: `stays` says which probabilities remain."""
+
+    def answer(logits, p):
+        probabilities = logits.softmax(-1)
+        kept = probabilities * stays(probabilities, logits, p)
+        return kept / kept.sum()
+
+    return answer
+
+
+def running_sum_of(numbers):
+    def stays(probabilities, logits, p):
+        x, order = numbers(logits).sort(descending=True)
+        return torch.zeros_like(logits).scatter(0, order, 1.0 * (x.cumsum(0) - x < p))
+
+    return where(stays)
+
+
 RIGHT = [
     ("sizes", SIZES),
     ("pre_norm", pre_norm),
     ("examples", examples),
     ("examples", lambda text, length: list(examples(text, length))),
+    ("examples", lambda text, length: [list(x) for x in examples(text, length)]),
+    ("sizes", {name: float(size) for name, size in SIZES.items()}),
+    ("sizes", {name: np.int64(size) for name, size in SIZES.items()}),
     ("cache_mask", cache_mask),
     ("cache_mask", lambda new, past: causal_mask(new, new + past, align="bottom-right")),
     ("nucleus", nucleus),
@@ -153,6 +181,8 @@ WRONG = [
     ("sizes", {**SIZES, "cache": 6 * 1000 * D}, "keys and values are kept, both"),
     ("sizes", {**SIZES, "cache": 2 * 1000 * D}, "there are six"),
     ("sizes", {**SIZES, "cache": 8 * 2 * 6 * 1000 * D}, "H does not count"),
+    ("sizes", {**SIZES, "cache": 2 * SIZES["cache"]}, "bytes at two a number"),
+    ("sizes", {**SIZES, "block": SIZES["attention"] + SIZES["norms"]}, "the network is missing"),
     ("sizes", {**SIZES, "cache": 5}, "cache: 5 is not right"),
     ("sizes", {**SIZES, "cache": "many"}, "cache: many is not right"),
     ("pre_norm", lambda *_: None, "nothing has been computed"),
@@ -176,9 +206,10 @@ WRONG = [
     ("examples", first_attempt, "turns it in a circle"),
     ("examples", overlapping, "the examples overlap"),
     ("examples", lambda t, n: (examples(t, n)[0],) * 2, "would learn to repeat"),
-    ("examples", lambda t, n: (examples(t, n)[0], examples(t, n)[0] - 1), "the tokens *before*"),
-    ("examples", lambda t, n: (examples(t, n)[0], examples(t, n)[1] + 1), "one too late"),
-    ("examples", lambda t, n: examples(t, n)[::-1], "would learn to repeat"),
+    ("examples", lambda t, n: (examples(t, n)[0], shifted(t, n, -1)), "the tokens *before*"),
+    ("examples", lambda t, n: (examples(t, n)[0], shifted(t, n, 2)), "one too late"),
+    ("examples", lambda t, n: (examples(t, n)[0], examples(t, n)[0] + 1), "the next *number*"),
+    ("examples", lambda t, n: examples(t, n)[::-1], "are exchanged"),
     ("examples", lambda t, n: tuple(x.T for x in examples(t, n)), "each example is a row"),
     ("cache_mask", lambda *_: None, "nothing has been computed"),
     ("cache_mask", lambda new, past: [[True]], "should be a tensor"),
@@ -203,6 +234,12 @@ WRONG = [
     ("nucleus", sorted_nucleus(True, True), "sorted order: put it back"),
     ("nucleus", sorted_nucleus(True, False), "sorted order, and does not sum to 1"),
     ("nucleus", sorted_nucleus(False, False), "without the token that crosses"),
+    ("nucleus", where(lambda q, z, p: q >= p), "compare the sum *before* a token"),
+    ("nucleus", where(lambda q, z, p: q >= p * q.max()), "min-p"),
+    ("nucleus", where(lambda q, z, p: q >= q.topk(2).values[-1]), "that is top-k"),
+    ("nucleus", where(lambda q, z, p: q >= q[nucleus(z, p) > 0].min()), "a tie is no reason"),
+    ("nucleus", running_sum_of(lambda z: z), "of probabilities, or of logits"),
+    ("nucleus", running_sum_of(torch.exp), "of probabilities, or of logits"),
     ("nucleus", rising, "sort in falling order"),
     ("nucleus", lambda logits, p: logits.softmax(-1), "nothing has been left out"),
     ("nucleus", lambda logits, p: nucleus(logits, p)[None], "has shape (1, 5), expected (5,)"),

@@ -401,6 +401,31 @@ def test_generation_with_a_cache_is_generation_without(options, B):
     assert torch.equal(results[0][:, :3], prompt)
 
 
+@pytest.mark.parametrize("context", [1, 4, 5])
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_with_a_context_the_model_never_reads_more(context, use_cache):
+    lm, start = model(), text(2, 7)
+    seen, reads = (
+        [],
+        lm.embedding.register_forward_hook(lambda _, given, out: seen.append(given[0])),
+    )
+    written = lm.generate(start, 9, temperature=0, context=context, use_cache=use_cache)
+    reads.remove()
+    assert max(tokens.shape[1] for tokens in seen) == context
+    first = 7 - context
+    for t in range(7, 16):
+        if t - first > context:
+            first = t - (context + 1) // 2
+        assert torch.equal(written[:, t], lm(written[:, first:t])[:, -1].argmax(-1))
+
+
+def test_a_context_that_is_never_full_changes_nothing():
+    lm, start = model(), text(2, 3)
+    assert torch.equal(
+        lm.generate(start, 9, temperature=0, context=12), lm.generate(start, 9, temperature=0)
+    )
+
+
 def test_generation_takes_the_likeliest_of_what_came_before():
     lm = model()
     written = lm.generate(text(2, 3), 5, temperature=0)
@@ -500,6 +525,7 @@ def test_a_cache_from_outside_autocast():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: model().generate(text(1, 3), 2, context=0), r"context: expected an integer"),
         (lambda: EncoderBlock(12, 5), r"embed_dim: expected a multiple of num_heads = 5, got 12"),
         (lambda: EncoderBlock(12, 3, 0), r"hidden: expected an integer of at least 1, got 0"),
         (lambda: EncoderBlock(12, 3, dropout=2), r"dropout: expected a probability"),
