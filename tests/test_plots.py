@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import base64
+import io
+
 import matplotlib as mpl
 
 mpl.use("agg")
@@ -12,6 +15,9 @@ from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
 
 from attn_utils import plots, show_heatmaps
 
@@ -245,3 +251,18 @@ def test_finish_leaves_scripts_alone_and_closes_in_notebooks(monkeypatch):
     monkeypatch.setattr(plt, "get_backend", lambda: "module://matplotlib_inline.backend_inline")
     assert plots.finish(figure) is figure
     assert not plt.fignum_exists(figure.number)
+
+
+def test_figures_in_a_notebook_have_twice_the_pixels_that_they_take(monkeypatch):
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel's own, as for a reader
+    cells = [
+        "from attn_utils import plots\nplots.book_style()",
+        "from matplotlib import pyplot as plt\nplots.finish(plt.subplots()[0])",
+    ]
+    notebook = new_notebook(cells=[new_code_cell(source) for source in cells])
+    NotebookClient(notebook, extra_arguments=["--log-level=ERROR"]).execute()
+    (shown,) = notebook.cells[1].outputs
+    size = shown.metadata["image/png"]
+    with Image.open(io.BytesIO(base64.b64decode(shown.data["image/png"]))) as picture:
+        assert picture.width == pytest.approx(2 * size["width"], abs=1)
+        assert picture.height == pytest.approx(2 * size["height"], abs=1)

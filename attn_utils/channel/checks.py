@@ -134,10 +134,7 @@ def _check_excite(excite: Callable[[Tensor, Tensor, Tensor], Any]) -> None:
     x = torch.randn(3, 6, 3, 6, generator=generator) + 0.5
     W_1 = torch.tensor([[1.0], [-1.0], [0.5]]) * torch.rand(3, 6, generator=generator)
     W_2 = torch.randn(6, 3, generator=generator)
-    kept = x.clone()
     got = excite(x, W_1, W_2)
-    if not torch.equal(x, kept):
-        raise Mistake("x itself has been changed: return a new tensor")
     z = x.mean(dim=(2, 3))
     e = torch.relu(z @ W_1.T) @ W_2.T
     s = torch.sigmoid(e)

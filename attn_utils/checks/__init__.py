@@ -11,13 +11,17 @@ Set the environment variable ``ATTN_CHECKS=raise`` (for grading) and a wrong ans
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import os
+import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,7 +51,8 @@ class Result:
 def exercise(name: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
     """Register the decorated function as the check of exercise ``name``.
 
-    The function receives the reader's answer and raises :class:`Mistake` if it is wrong.
+    The function receives the reader's answer and raises :class:`Mistake` if it is wrong. That an
+    answer changes what it was called with is found before the function sees the result.
     """
 
     def register(function: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -77,8 +82,9 @@ def check(name: str, answer: Any) -> Result:
                 raise
     if name not in _exercises:
         raise ValueError(f"name: no exercise {name!r}; there are {sorted(_exercises)}")
+    is_function = callable(answer) and not isinstance(answer, type)
     try:
-        _exercises[name](answer)
+        _exercises[name](_guarded(answer) if is_function else answer)
     except Mistake as mistake:
         return _report(Result(False, f"✗ {name}: {mistake}"))
     except Exception as error:  # whatever the reader's code raises is a message for the reader
@@ -92,6 +98,78 @@ def _report(result: Result) -> Result:
         raise Mistake(result.message)
     print(textwrap.fill(result.message, width=80, subsequent_indent="  "))
     return result
+
+
+def _guarded(answer: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that does the same, unless it changes one of its arguments."""
+
+    @functools.wraps(answer)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        before = [tensor.clone() for tensor in _tensors((args, kwargs))]
+        result = answer(*args, **kwargs)
+        for kept, now in zip(before, _tensors((args, kwargs)), strict=True):
+            if kept.shape != now.shape or not bool(((kept == now) | kept.isnan()).all()):
+                raise Mistake(
+                    f"your code changed the caller's {_name_of(now, answer, args, kwargs)}: leave "
+                    "it as it is and make a new tensor"
+                )
+        return result
+
+    return call
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in nested sequences and dictionaries."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _tensors(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _tensors(inner)
+
+
+def _name_of(
+    tensor: Tensor, answer: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> str:
+    """Return the name of the argument that is or holds ``tensor``."""
+    for name, value in inspect.signature(answer).bind(*args, **kwargs).arguments.items():
+        if any(held is tensor for held in _tensors(value)):
+            return name
+    raise AssertionError("the tensor is none of the arguments'")
+
+
+def computed(got: Any, what: str) -> None:
+    """Raise :class:`Mistake` if the answer is still the stub's None or ``...``."""
+    if got is None or got is Ellipsis:
+        raise Mistake(f"{what} {_verb(what, 'is', 'are')} {got}: nothing has been computed yet")
+
+
+def number(got: Any, what: str) -> int | float:
+    """Return a number, NumPy's and torch's too, as Python's; an integer as int.
+
+    Raises:
+        Mistake: it is none, or not computed yet.
+    """
+    computed(got, what)
+    plain = _plain(got)
+    if isinstance(plain, bool) or not isinstance(plain, int | float):
+        raise Mistake(f"{what} should be a number, not {type(got).__name__}")
+    return plain
+
+
+def _plain(got: Any) -> Any:
+    """Return Python's number for one of NumPy or torch, and an int where it is one exactly."""
+    if isinstance(got, Tensor | np.ndarray | np.generic) and got.ndim == 0:
+        got = got.item()
+    return int(got) if isinstance(got, float) and got.is_integer() else got
+
+
+def _verb(what: str, singular: str, plural: str) -> str:
+    """Return the form of the verb that goes with ``what``, "the weights of the first head"."""
+    subject = re.split(r"[,(]| (?:beside|for|from|of|to|when|with)\b", what)[0]
+    many = re.search(r"[^aius]s$", subject) and not subject.startswith("what ")
+    return plural if many else singular
 
 
 def compare(
@@ -110,25 +188,30 @@ def compare(
         mistakes: for common mistakes, the message and the value that this mistake leads to.
         tolerance: largest absolute difference accepted.
     """
-    if got is None or got is Ellipsis:
-        raise Mistake(f"{what} is {got}: nothing has been computed yet")
+    computed(got, what)
     if not isinstance(got, Tensor):
         try:
-            got = torch.as_tensor(got)
+            stacked = isinstance(got, list | tuple) and any(isinstance(x, Tensor) for x in got)
+            # Python's numbers as exact as they are: the default would be single precision
+            got = torch.stack([*got]) if stacked else torch.as_tensor(got, dtype=torch.float64)
         except (TypeError, ValueError, RuntimeError) as error:
             kind = type(got).__name__
-            raise Mistake(f"{what} should be a tensor or a number, not {kind}") from error
+            should = f"{what} should be {_verb(what, 'a tensor or a number', 'tensors or numbers')}"
+            raise Mistake(f"{should}, not {kind}") from error
     got, want = got.detach().cpu().double(), want.detach().cpu().double()
+    if _close(got, want, tolerance):
+        return
     for message, wrong in (mistakes or {}).items():
         if _close(got, wrong.detach().cpu().double(), tolerance):
             raise Mistake(message)
     if got.shape != want.shape:
-        raise Mistake(f"{what} has shape {tuple(got.shape)}, expected {tuple(want.shape)}")
+        has = f"{what} {_verb(what, 'has', 'have')}"
+        raise Mistake(f"{has} shape {tuple(got.shape)}, expected {tuple(want.shape)}")
     if got.isnan().any() and not want.isnan().any():
-        raise Mistake(f"{what} contains NaN")
-    if not _close(got, want, tolerance):
-        off = (got - want).abs().max().item()
-        raise Mistake(f"{what} differs from the right one by up to {off:.2g}")
+        raise Mistake(f"{what} {_verb(what, 'contains', 'contain')} NaN")
+    off = (got - want).abs().max().item()
+    differs = _verb(what, "differs from the right one", "differ from the right ones")
+    raise Mistake(f"{what} {differs} by up to {off:.2g}")
 
 
 def compare_entries(
@@ -144,16 +227,14 @@ def compare_entries(
     """
     if not isinstance(answers, Mapping):
         raise Mistake(f"the answer should be a dictionary, not {type(answers).__name__}")
-    missing = [name for name in right if answers.get(name) in (None, ...)]
+    missing = [name for name in right if answers.get(name) is None or answers[name] is ...]
     if missing:
         raise Mistake(f"no answer yet for {missing[0]!r} ({len(missing)} to go)")
     for name, want in right.items():
-        got = answers[name]
-        if isinstance(got, list | torch.Size):
-            got = tuple(got)
-        if isinstance(got, float) and got.is_integer():
-            got = int(got)
-        if got == want:
+        got = _plain(answers[name])
+        if isinstance(got, list | tuple | np.ndarray | Tensor):
+            got = tuple(_plain(entry) for entry in got)
+        if got == want and isinstance(got, bool) == isinstance(want, bool):
             continue
         known = mistakes[name].get(got) if isinstance(got, tuple | int | float) else None
         if known:

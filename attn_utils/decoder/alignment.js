@@ -18,30 +18,47 @@ export const alignmentMap = (view) => {
   node.append(...rowNames, picked);
   const map = { view, node, rowNames, picked, columns: [], at: 0 }; // `at`: the keys' column
   listenOnMap(map);
+  const frame = element("div", { className: "aw-al-map-frame", tabIndex: -1 }, node);
   return {
-    node: element("div", { className: "aw-al-map-frame", tabIndex: -1 }, node),
+    node: frame,
     draw(shades) {
       drawMap(map, shades);
       labelMap(map);
+      showLargest(map, frame);
     },
   };
 };
 
 const listenOnMap = (map) => {
   const { view, node } = map;
-  node.addEventListener("pointermove", ({ clientX, clientY }) => {
+  const point = ({ clientX, clientY }) => {
     const inverse = node.getScreenCTM().inverse();
     const { x, y } = new DOMPoint(clientX, clientY).matrixTransform(inverse);
     const [t, s] = [Math.floor((y - TOP) / LINE), Math.floor((x - LEFT) / CELL)];
     if (t < 0 || t >= STEPS || s < 0 || s >= view.now().read.length) return;
     goToCell(map, t, s);
-  });
+  };
+  node.addEventListener("pointermove", point);
+  node.addEventListener("pointerdown", point); // a tap does not move
   node.addEventListener("keydown", (event) => {
     const step = MAP_STEPS[event.key];
     if (!step) return;
     event.preventDefault();
     goToCell(map, view.step() + step[0], map.at + step[1]);
   });
+};
+
+// On a narrow screen the map scrolls: to where the chosen row has its largest weight, when the row
+// or the text has changed.
+const showLargest = (map, frame) => {
+  const { view } = map;
+  const { read } = view.now();
+  const shown = `${view.step()} ${read.join("")}`;
+  if (shown === map.shown || frame.scrollWidth <= frame.clientWidth) return;
+  map.shown = shown;
+  const weights = read.map((_, s) => view.weight(view.step(), s));
+  const column = LEFT + weights.indexOf(Math.max(...weights)) * CELL;
+  frame.scrollLeft = column - frame.clientWidth / 2;
 };
 
 const goToCell = (map, t, s) => {

@@ -8,17 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attn_utils.checks import Mistake, compare, exercise
+from attn_utils.checks import compare, exercise
 
 
 @exercise("decoder.shift")
 def _check_shift(shift: Callable[[Tensor, int], Any]) -> None:
     """Exercise 4.1: what the decoder reads under teacher forcing."""
     targets = torch.tensor([[3, 1, 4, 1], [5, 9, 2, 6]])
-    kept = targets.clone()
     got = shift(targets, 11)
-    if not torch.equal(targets, kept):
-        raise Mistake("the targets themselves have been changed: make a new tensor")
     start = torch.full((2, 1), 11)
     want = torch.cat([start, targets[:, :-1]], dim=1)
     compare(

@@ -89,15 +89,22 @@ const addParts = (view) => {
   w.stage.append(...view.written.nodes, view.alignment.node, view.key.node);
 };
 
+// The form of the answer itself, which many type first, is none of the fifteen that were trained.
+const UNTRAINED = /^\d{4}[-.]\d/;
+const NOT_TRAINED =
+  "The models have never read a date in this form, so they may write anything. Try 2019/3/3.";
+
 const takeText = ({ w, known }, text) => {
   const characters = [...text.toLowerCase()];
-  if (!characters.some((c) => c !== " " && known.includes(c))) {
+  w.stage.hidden = !characters.some((c) => c !== " " && known.includes(c));
+  if (w.stage.hidden) {
     w.say("Nothing to read yet: type a date, in letters and digits.");
     return;
   }
   const unknown = [...new Set(characters.filter((c) => !known.includes(c)))];
   w.set("text", text);
-  w.say(unknown.length ? `The models do not know ${unknown.join(" ")}: left out.` : "");
+  if (unknown.length) w.say(`The models do not know ${unknown.join(" ")}: left out.`);
+  else w.say(UNTRAINED.test(text.trim()) ? NOT_TRAINED : "");
   w.commitSoon();
 };
 
@@ -128,6 +135,7 @@ const tell = (view, t) => {
 };
 
 const draw = (view) => {
+  view.w.stage.hidden = false; // there is a text again, typed or from Reset
   view.alignment.draw(view.shades);
   view.written.draw(view.shades);
 };

@@ -9,6 +9,7 @@ export const writtenPanel = (view) => {
   const steps = Array.from({ length: STEPS }, (_, t) => t);
   const keys = steps.map((t) => keyOf(view, t, (to) => keys[to].focus()));
   const plain = steps.map(() => element("span"));
+  for (const node of plain) node.dataset.exportText = "";
   const difference = element("span", { className: "aw-visually-hidden" });
   const line = element("div", { className: "aw-al-line-read", ariaHidden: "true" });
   const group = {
@@ -37,12 +38,18 @@ export const writtenPanel = (view) => {
 };
 
 const readerRow = (name, ...nodes) =>
-  element("div", { className: "aw-al-reader" }, element("span", { textContent: name }), ...nodes);
+  element("div", { className: "aw-al-reader" }, named(name), ...nodes);
+const named = (textContent) => {
+  const node = element("span", { textContent });
+  node.dataset.exportText = "";
+  return node;
+};
 const writtenRow = (properties, nodes) =>
   element("div", { className: "aw-al-written", ...properties }, ...nodes);
 
 const keyOf = (view, t, focus) => {
   const key = button("", () => view.choose(t));
+  key.dataset.exportText = "";
   key.addEventListener("pointerenter", (event) => {
     if (event.pointerType === "mouse") view.choose(t);
   });

@@ -263,10 +263,7 @@ def _check_mask(keras_mask: Callable[[Tensor, Tensor], Any]) -> None:
     for lens, T, S in (([3, 1, 2], 3, 3), ([2, 5], 4, 5)):
         padding = torch.arange(S) >= torch.tensor(lens)[:, None]  # (B, S), True = ignore
         future = torch.ones(T, S, dtype=torch.bool).triu(1)  # (T, S), True = ignore
-        given = padding.clone(), future.clone()
         got = keras_mask(padding, future)
-        if not (torch.equal(padding, given[0]) and torch.equal(future, given[1])):
-            raise Mistake("you changed the masks that were handed in: make a new one")
         shape = (len(lens), T, S)
         if got is None or got is Ellipsis:
             raise Mistake(f"the mask is {got}: nothing has been computed yet")

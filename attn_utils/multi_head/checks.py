@@ -218,7 +218,6 @@ def _check_without_each(without_each: Callable[[Tensor, Tensor, Tensor], Any]) -
 
     total = given.sum(dim=1, keepdim=True)  # (N, 1, C)
     want = share(bias + total - given)
-    kept = (given.clone(), bias.clone(), labels.clone())
     got = without_each(given, bias, labels)
     if isinstance(got, list | tuple):
         got = torch.as_tensor([float(entry) for entry in got])
@@ -248,5 +247,3 @@ def _check_without_each(without_each: Callable[[Tensor, Tensor, Tensor], Any]) -
             "no head is muted: that is the accuracy with all heads": everybody.expand(H),
         },
     )
-    if not all(torch.equal(a, b) for a, b in zip(kept, (given, bias, labels), strict=True)):
-        raise Mistake("your function changes its inputs: the next call would find other numbers")

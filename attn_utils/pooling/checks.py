@@ -103,8 +103,7 @@ def _leave_one_out(answer: Callable[[Tensor, Tensor], Any]) -> None:
     fit, weights = nadaraya_watson(x, x, y, bandwidth=0.8, return_weights=True)
     own = weights.diagonal()
     want = (fit - own * y) / (1 - own)
-    given = weights.clone()
-    got = answer(given, y.clone())
+    got = answer(weights, y)
     compare(
         got,
         want,
@@ -122,8 +121,6 @@ def _leave_one_out(answer: Callable[[Tensor, Tensor], Any]) -> None:
         },
         tolerance=1e-6,
     )
-    if not torch.equal(given, weights):
-        raise Mistake("the predictions are right, but your code changed the caller's weights")
 
 
 @exercise("pooling.dot_product")

@@ -3,7 +3,7 @@ import { element, freshId } from "../widgets/kit/dom.js";
 import { WAYS } from "./compute.js";
 import { STEP, shortly, verdictOf, WAY_LABELS } from "./words.js";
 
-const HEADS = ["forbidden cells become", "row sums", "largest leak", "NaN rows"];
+const HEADS = ["forbidden cells become", "row sums", "forbidden keys take", "NaN rows"];
 
 const lineOf = (w, way, choice) => {
   const input = element("input", { type: "radio", name: choice, id: freshId(), value: way });

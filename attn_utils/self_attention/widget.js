@@ -24,7 +24,7 @@ const refresh = (view) => {
 const useWords = (w, text) => {
   const tokens = tokensOf(text);
   if (!tokens.length) return w.say("At least one word, please.");
-  if (tokens.length > MOST) w.say(`The first ${MOST} words are used.`);
+  w.say(tokens.length > MOST ? `The first ${MOST} words are used.` : "");
   const kept = tokens.slice(0, MOST);
   const words = kept.join(" ");
   if (words === tokensOf(w.get("words")).join(" ")) return;
@@ -279,7 +279,7 @@ function render({ model, el, signal }) {
   view.inputs = openInputs(view);
   view.ways = openWays(w);
   arrange(view);
-  w.goals(goalsOf(view));
+  w.goals(goalsOf(view), () => Object.assign(view, { predicted: false, seenNaN: false }));
   w.say("Point at any number: this line tells how it came about.");
   w.begin(
     () => draw(view),

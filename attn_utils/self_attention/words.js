@@ -131,10 +131,17 @@ const ZEROED =
   "Rows with a forbidden key do not sum to 1, and what is missing depends on the scores of the " +
   "forbidden keys: they are still felt.";
 
+const rowsInWords = (rows) => {
+  const [first, last] = [rows[0], rows.at(-1)];
+  if (first === last) return `Row ${first}`;
+  const isRun = last - first === rows.length - 1;
+  return `Rows ${isRun ? `${first}–${last}` : rows.join(", ")}`;
+};
+
 export const verdictOf = (now) => {
   if (now.shown < STEP.weights) return "";
   const rows = emptyRows(now).map((i) => i + 1);
-  if (rows.length) return `Row ${rows.join(", ")}: no key is allowed${EMPTY_ROW[now.way]}`;
+  if (rows.length) return `${rowsInWords(rows)}: no key is allowed${EMPTY_ROW[now.way]}`;
   const closed = now.permitted.includes(0);
   return now.way === "zero after softmax" && closed ? ZEROED : "";
 };

@@ -115,7 +115,7 @@ WRONG = [
         "over the batch",
     ),
     ("excite", lambda x, a, b: x + excite(x, a, b), "added to x"),
-    ("excite", lambda x, a, b: x.mul_(2), "x itself has been changed"),
+    ("excite", lambda x, a, b: x.mul_(2), "changed the caller's x"),
     ("excite", lambda x, a, b: x @ a, "your code stopped"),
     ("roughness", lambda x: None, "nothing has been computed"),
     ("roughness", lambda x: x.std((2, 3)), "standard deviation"),

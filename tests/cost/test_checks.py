@@ -94,7 +94,7 @@ WRONG = [
     ("merge", with_out(lambda a, b: merge(a, b)[2] / merge(a, b)[1]), "divided already"),
     ("merge", with_out(lambda a, b: a[2] / a[1] + b[2] / b[1]), "its own total"),
     ("merge", with_out(lambda a, b: (a[2] / a[1] + b[2] / b[1]) / 2), "weighs them equally"),
-    ("merge", in_place, "input has been changed"),
+    ("merge", in_place, "changed the caller's one"),
     ("merge", lambda a: a, "your code stopped"),
     ("longest", lambda b, h, i: ..., "nothing has been computed"),
     ("longest", lambda b, h, i: math.isqrt(b // (h * i)), "side by side"),

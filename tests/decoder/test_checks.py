@@ -75,7 +75,7 @@ WRONG = [
     ("shift", lambda y, s: y.roll(1, 1), "came round"),
     ("shift", lambda y, s: torch.cat([torch.full((1, 4), s), y[:-1]]), "the axis is 1"),
     ("shift", lambda y, s: y[:, :-1], "start token is missing"),
-    ("shift", in_place, "have been changed"),
+    ("shift", in_place, "changed the caller's targets"),
     ("exact_match", lambda w, t: None, "nothing has been computed"),
     ("exact_match", lambda w, t: (w == t).float().mean(), "share of right characters"),
     ("exact_match", lambda w, t: (w == t).any(1).float().mean(), "`all`, not `any`"),

@@ -58,6 +58,14 @@ def test_typing(watch: Watch) -> None:
         type_text(page, nothing)
         assert "Nothing to read yet" in status(page)
         np.testing.assert_array_equal(numbers(page)["logits"], before)
+        assert not explorer(page).locator(".aw-al-written").first.is_visible()
+    explorer(page).get_by_role("button", name="Reset").click()
+    settle(page)
+    assert explorer(page).locator(".aw-al-written").first.is_visible()
+    type_text(page, "2019-03-03")
+    assert "never read a date in this form" in status(page)
+    type_text(page, "2019/3/3")
+    assert status(page) == ""
     explorer(page).get_by_role("button", name="tue 29 feb 00").click()
     assert written(page) == "2000-02-29"
     assert explorer(page).get_by_label("a date", exact=True).input_value() == "tue 29 feb 00"

@@ -173,7 +173,7 @@ WRONG = [
     ("mask", lambda p, f: mask(p, f).float(), "should be boolean"),
     ("mask", lambda p, f: mask(p, f)[:, None], "has shape"),
     ("mask", lambda p, f: mask(p, f).mT, "should be the opposite"),
-    ("mask", in_place, "you changed the masks"),
+    ("mask", in_place, "changed the caller's padding"),
 ]
 
 

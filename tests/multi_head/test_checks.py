@@ -157,7 +157,7 @@ WRONG = [
         "one for each head",
     ),
     ("without_each", accuracies(lambda c, total, b: (b + total).expand_as(c)), "no head is muted"),
-    ("without_each", spoils_its_input, "changes its inputs"),
+    ("without_each", spoils_its_input, "changed the caller's "),
 ]
 
 

@@ -128,7 +128,7 @@ WRONG = {
         (filled_in_place, "changed the caller's scores"),
         (added, "gradient holds NaN"),
         (small_fill, "a masked key wins"),
-        (lambda s, m: careful(s, m[:, 0]), "differs from the right one"),
+        (lambda s, m: careful(s, m[:, 0]), "differ from the right ones"),
     ],
     "scoring.jacobian": [
         (lambda a: None, "nothing has been computed yet"),

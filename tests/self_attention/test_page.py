@@ -187,6 +187,9 @@ def test_predict_then_reveal(watch: Watch) -> None:
     studio(page).get_by_role("button", name="Show all").click()
     settle(page)
     assert matrix(page, "output").locator(".aw-entry").first.text_content() == "0.33"
+    studio(page).get_by_role("button", name="Reset").click()
+    settle(page)
+    assert reached(page) == ""
 
 
 def test_words_are_text_and_link_reopens_them(watch: Watch) -> None:
@@ -211,8 +214,13 @@ def test_too_many_words_and_none(watch: Watch) -> None:
     field = studio(page).get_by_label("tokens", exact=True)
     field.fill("a b c d e f g h i j")
     same(page, SelfAttentionExplorer(words="a b c d e f g h"))
+    assert "first 8 words" in studio(page).get_by_role("status").inner_text()
     field.fill("  ")
     same(page, SelfAttentionExplorer(words="a b c d e f g h"))
+    assert "At least one word" in studio(page).get_by_role("status").inner_text()
+    field.fill("a b")
+    same(page, SelfAttentionExplorer(words="a b"))
+    assert studio(page).get_by_role("status").inner_text() == ""
     assert watch.bad == []
 
 

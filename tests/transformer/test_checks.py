@@ -188,7 +188,7 @@ WRONG = [
     ("pre_norm", lambda *_: None, "nothing has been computed"),
     ("pre_norm", post_norm, "that is post-norm"),
     ("pre_norm", on_the_copy, "the stream itself is normalised"),
-    ("pre_norm", in_place, "changes x in place"),
+    ("pre_norm", in_place, "changed the caller's x"),
     ("pre_norm", block(lambda x, a, n, n1, n2, h: n(n2(h))), "the second sum is missing"),
     ("pre_norm", block(lambda x, a, n, n1, n2, h: x + a(x) + n(x + a(x))), "norms are missing"),
     ("pre_norm", block(lambda x, a, n, n1, n2, h: h + n(n1(h))), "norm1 is used twice"),
@@ -242,7 +242,7 @@ WRONG = [
     ("nucleus", running_sum_of(torch.exp), "of probabilities, or of logits"),
     ("nucleus", rising, "sort in falling order"),
     ("nucleus", lambda logits, p: logits.softmax(-1), "nothing has been left out"),
-    ("nucleus", lambda logits, p: nucleus(logits, p)[None], "has shape (1, 5), expected (5,)"),
+    ("nucleus", lambda logits, p: nucleus(logits, p)[None], "have shape (1, 5), expected (5,)"),
 ]
 
 

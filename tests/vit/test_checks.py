@@ -126,7 +126,7 @@ WRONG = [
     ("unpatchify", channels_last, "channels of a patch"),
     ("unpatchify", column_by_column, "column by column"),
     ("unpatchify", lambda *a: unpatchify(*a).permute(0, 2, 3, 1), "channels come first"),
-    ("unpatchify", lambda *a: unpatchify(*a)[0], "has shape"),
+    ("unpatchify", lambda *a: unpatchify(*a)[0], "have shape"),
     ("count_parameters", lambda *a: ..., "nothing has been computed"),
     ("count_parameters", lambda *a: count(*a[:-1], False), "`distilled` is not used"),
     ("count_parameters", lambda *a: count(*a, heads=False), "a head of its own"),
@@ -158,7 +158,7 @@ WRONG = [
         "any number of axes",
     ),
     ("drop_path", lambda x, p, t: drop_path(x, p, t)[0], "has shape"),
-    ("drop_path", lambda x, p, t: x.mul_(per_image(x, p) / (1 - p)), "input was changed"),
+    ("drop_path", lambda x, p, t: x.mul_(per_image(x, p) / (1 - p)), "changed the caller's x"),
     ("drop_path", lambda x, p, t: x * 0, "every image was dropped"),
     ("resize_positions", lambda *a: ..., "nothing has been computed"),
     (

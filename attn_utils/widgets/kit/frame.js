@@ -88,9 +88,11 @@ const widgetIn = (frame, signal) => {
       frame.pause = setTimeout(() => commitFrame(frame), 200);
     },
     say: (text) => sayIn(frame, text),
-    // Goals the reader can aim at: {text, reached()}; a reached one stays ticked until reset.
-    goals: (list) => {
+    // Goals the reader can aim at: {text, reached()}; a reached one stays ticked until reset, when
+    // `forget()` is called: for what a goal remembers beside the traits.
+    goals: (list, forget = () => {}) => {
       frame.goals = list.map((goal) => goalRowIn(frame, goal));
+      frame.forget = forget;
     },
     // `drawing()` repaints from the traits; `numbers()` gives what goes back to Python, by trait.
     begin: (drawing, numbers = () => ({})) => beginDrawing(frame, drawing, numbers),
@@ -172,6 +174,7 @@ const frameTools = (frame, w) => {
 };
 
 const resetFrame = (frame) => {
+  frame.forget?.();
   for (const [key, value] of Object.entries(frame.start)) frame.model.set(key, value);
   for (const { node, mark } of frame.goals) {
     node.classList.remove("aw-reached");
