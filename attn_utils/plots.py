@@ -185,8 +185,9 @@ def overlay(
     ink[..., 3] = 0.65 * (1 - pixels.clip(0, 1))
     extent = (0, width, height, 0)
     vmax = vmax if vmax is not None else float(values.max()) or vmin + 1.0
-    scale = {"cmap": cmap, "vmin": vmin, "vmax": vmax}
-    shades = ax.imshow(values, extent=extent, interpolation="nearest", **scale)
+    shades = ax.imshow(
+        values, cmap=cmap, vmin=vmin, vmax=vmax, extent=extent, interpolation="nearest"
+    )
     ax.imshow(ink, extent=extent)
     ax.set(xticks=[], yticks=[])
     return shades
