@@ -37,7 +37,7 @@ class VisionTransformer(nn.Module):
 
     Patches become tokens; a learned class token is put before them and a learned position is added
     to each; ``depth`` blocks of attention and MLP follow, and a norm. The head sees the class token
-    alone, so in the last block nothing is computed for the patches beyond their keys and values:
+    alone, so in the last block nothing is computed for the patches beyond queries, keys and values:
     in inference and training alike, with the same result. :meth:`forward_features` computes all of
     it, and so does a model whose last block has a hook or a part that was replaced.
 
