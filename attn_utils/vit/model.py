@@ -96,6 +96,8 @@ class VisionTransformer(nn.Module):
         width = embed_dim if representation_size is None else representation_size
         check_sizes(embed_dim=embed_dim, depth=depth, num_heads=num_heads)
         check_sizes(representation_size=width)
+        if num_classes != 0:
+            check_sizes(num_classes=num_classes)
         for name, rate in (
             ("drop_rate", drop_rate),
             ("attn_drop_rate", attn_drop_rate),
@@ -197,12 +199,10 @@ class VisionTransformer(nn.Module):
             What ``forward`` returns; with ``pre_logits`` what the heads read, (B, num_features).
         """
         x = self.pre_logits(x[:, : self.num_prefix_tokens])  # (B, P, num_features)
-        heads = [nn.Identity() if pre_logits else self.head]
-        if self.head_dist is not None:
-            heads.append(nn.Identity() if pre_logits else self.head_dist)
+        heads = [head for head in (self.head, self.head_dist) if head is not None]
         logits: list[Tensor] = [
-            head(x[:, i]) for i, head in enumerate(heads)
-        ]  # P times (B, num_classes)
+            x[:, i] if pre_logits else head(x[:, i]) for i, head in enumerate(heads)
+        ]
         if len(logits) == 1:
             return logits[0]
         return (logits[0], logits[1]) if self.training else (logits[0] + logits[1]) / 2
@@ -242,7 +242,8 @@ class VisionTransformer(nn.Module):
                 taken.append(self.norm(x) if norm else x)  # (B, P + N, D)
         patches = [x[:, P:] for x in taken]  # (B, N, D)
         if reshape:
-            patches = [x.mT.reshape(len(x), -1, *self.patch_embed.grid_size) for x in patches]
+            sizes = (self.embed_dim, *self.patch_embed.grid_size)
+            patches = [x.mT.reshape(-1, *sizes) for x in patches]
         if not return_prefix_tokens:
             return patches
         return [(some, x[:, :P]) for some, x in zip(patches, taken, strict=True)]
@@ -252,12 +253,12 @@ class VisionTransformer(nn.Module):
 
         The rest stays as it is, a representation layer too.
         """
+        if num_classes != 0:
+            check_sizes(num_classes=num_classes)
         self._put_heads(num_classes)
         self._draw(self.head, *([] if self.head_dist is None else [self.head_dist]))
 
     def _put_heads(self, num_classes: int) -> None:
-        if num_classes != 0:
-            check_sizes(num_classes=num_classes)
         like = self.cls_token
 
         def new_head() -> nn.Module:

@@ -446,6 +446,8 @@ def test_intermediate_layers():
     (picture,) = model.get_intermediate_layers(images, norm=True, reshape=True)
     assert picture.shape == (2, 12, 2, 3)
     close(picture[:, :, 1, 2], model.forward_features(images)[:, 2 + 5])
+    (empty,) = model.get_intermediate_layers(images[:0], reshape=True)
+    assert empty.shape == (0, 12, 2, 3)
     for n in ([], [3], [-1], 4):
         with pytest.raises(ValueError, match="n: expected numbers of blocks from 0 to 2, got"):
             model.get_intermediate_layers(images, n)
