@@ -60,6 +60,7 @@ from .keras_multi_head import KerasMultiHeadAttention as KerasMultiHeadAttention
 from .multi_head import MultiHeadAttention as MultiHeadAttention
 from .plots import book_style as book_style
 from .plots import finish as finish
+from .plots import overlay as overlay
 from .plots import show_heatmaps as show_heatmaps
 from .pooling import KERNELS as KERNELS
 from .pooling import NWKernelRegression as NWKernelRegression

@@ -1,7 +1,7 @@
 """Figures for attention: heatmaps that share one colour scale, and the book's plot style.
 
-Each function returns a :class:`matplotlib.figure.Figure`. A notebook shows it when it is the last
-expression of a cell (or with ``display(figure)``); a script calls ``figure.savefig``.
+A function that makes a figure returns it. A notebook shows it when it is the last expression of a
+cell (or with ``display(figure)``); a script calls ``figure.savefig``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from torch import Tensor
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
-__all__ = ["book_style", "finish", "show_heatmaps"]
+__all__ = ["book_style", "finish", "overlay", "show_heatmaps"]
 
 # Okabe & Ito's palette: eight colours that stay apart for colour-blind readers.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
@@ -140,19 +141,101 @@ def show_heatmaps(
     return finish(figure)
 
 
-def _four_dimensional(matrices: Tensor | npt.ArrayLike) -> npt.NDArray[np.float64]:
-    if isinstance(matrices, Tensor):
-        if matrices.is_complex():  # the cast below would drop the imaginary parts
-            raise ValueError(f"matrices: expected real numbers, got {matrices.dtype}")
+def overlay(
+    ax: Axes,
+    image: Tensor | npt.ArrayLike,
+    weights: Tensor | npt.ArrayLike,
+    *,
+    grid: tuple[int, int] | None = None,
+    vmin: float = 0.0,
+    vmax: float | None = None,
+    cmap: str = "Reds",
+) -> AxesImage:
+    """Lay a map over an image: the colours are the map's, and the image is drawn on them in black.
+
+    So a colour means the same in every panel, and one colour bar does for all of them::
+
+        shades = overlay(ax, photo, rollout[0, 0, 1:], vmax=1)
+        figure.colorbar(shades, ax=axes)
+
+    Args:
+        ax: where to draw.
+        image: (height, width) or (C, height, width) with 1 or 3 channels, from 0, black, to 1.
+        weights: the map (rows, columns), or the same row by row, (N,). Each number is drawn as an
+            even patch of the image's size divided by the grid's.
+        grid: rows and columns of a map (N,); by default its patches are taken to be square.
+        vmin: value of the lightest colour.
+        vmax: value of the darkest colour; by default the largest of this map.
+        cmap: name of a matplotlib colour map.
+
+    Returns:
+        The map, from which ``figure.colorbar`` makes a colour bar.
+    """
+    pixels = _numbers("image", image)
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3):
+        pixels = pixels.mean(0)
+    if pixels.ndim != 2 or pixels.size == 0:
+        shape = tuple(np.shape(image))
+        raise ValueError(
+            f"image: expected shape (height, width), (1, height, width) or (3, …), got {shape}"
+        )
+    if pixels.min() < -1e-6 or pixels.max() > 1 + 1e-6:  # resizing may be off by a rounding
+        raise ValueError(
+            "image: expected numbers from 0, black, to 1, white, got "
+            f"{pixels.min():.3g} to {pixels.max():.3g}"
+        )
+    height, width = pixels.shape
+    values = _numbers("weights", weights)
+    if values.ndim == 1:
+        values = values.reshape(_grid_of(values.size, height / width, grid))
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"weights: expected shape (rows, columns) or (N,), got {values.shape}")
+    ink = np.zeros((height, width, 4))
+    ink[..., 3] = 0.65 * (1 - pixels.clip(0, 1))
+    extent = (0, width, height, 0)
+    vmax = vmax if vmax is not None else float(values.max()) or vmin + 1.0
+    shades = ax.imshow(
+        values, cmap=cmap, vmin=vmin, vmax=vmax, extent=extent, interpolation="nearest"
+    )
+    ax.imshow(ink, extent=extent)
+    ax.set(xticks=[], yticks=[])
+    return shades
+
+
+def _grid_of(count: int, ratio: float, grid: tuple[int, int] | None) -> tuple[int, int]:
+    """Rows and columns of so many patches; without a grid, squares on an image height / width."""
+    if grid is None:
+        rows = round((count * ratio) ** 0.5)
+        grid = (rows, round(rows / ratio))
+    if len(grid) != 2 or grid[0] * grid[1] != count:
+        raise ValueError(f"grid: expected rows · columns = {count} as in weights, got {grid}")
+    return grid
+
+
+def _numbers(name: str, given: Tensor | npt.ArrayLike) -> npt.NDArray[np.float64]:
+    if isinstance(given, Tensor):
+        if given.is_complex():  # the cast below would drop the imaginary parts
+            raise ValueError(f"{name}: expected real numbers, got {given.dtype}")
         # bfloat16 has no NumPy counterpart, gradients and devices do not travel either
-        values = matrices.detach().to(device="cpu", dtype=torch.float64).numpy()
+        values = given.detach().to(device="cpu", dtype=torch.float64).numpy()
     else:
         try:
-            if np.iscomplexobj(matrices):
+            if np.iscomplexobj(given):
                 raise TypeError("they are complex")
-            values = np.asarray(matrices, dtype=np.float64)
+            values = np.asarray(given, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"matrices: expected an array of numbers ({error})") from error
+            raise ValueError(f"{name}: expected an array of numbers ({error})") from error
+    if not np.isfinite(values).all():
+        count = int((~np.isfinite(values)).sum())
+        raise ValueError(
+            f"{name}: expected finite numbers, got {count} NaN or infinite entries "
+            f"in shape {tuple(values.shape)}"
+        )
+    return values
+
+
+def _four_dimensional(matrices: Tensor | npt.ArrayLike) -> npt.NDArray[np.float64]:
+    values = _numbers("matrices", matrices)
     if values.ndim != 4:
         advice = {
             2: "; for one matrix pass matrices[None, None]",
@@ -164,12 +247,6 @@ def _four_dimensional(matrices: Tensor | npt.ArrayLike) -> npt.NDArray[np.float6
         )
     if values.size == 0:
         raise ValueError(f"matrices: expected no empty axis, got shape {tuple(values.shape)}")
-    if not np.isfinite(values).all():
-        count = int((~np.isfinite(values)).sum())
-        raise ValueError(
-            f"matrices: expected finite numbers, got {count} NaN or infinite entries "
-            f"in shape {tuple(values.shape)}"
-        )
     return values
 
 

@@ -266,3 +266,82 @@ def test_figures_in_a_notebook_have_twice_the_pixels_that_they_take(monkeypatch)
     with Image.open(io.BytesIO(base64.b64decode(shown.data["image/png"]))) as picture:
         assert picture.width == pytest.approx(2 * size["width"], abs=1)
         assert picture.height == pytest.approx(2 * size["height"], abs=1)
+
+
+# --- a map over an image ------------------------------------------------------------------------
+
+
+def laid_over(image, weights, **options):
+    figure, ax = plt.subplots()
+    shades = plots.overlay(ax, image, weights, **options)
+    figure.colorbar(shades, ax=ax)
+    figure.canvas.draw()
+    assert shades is ax.images[0]
+    return ax.images
+
+
+@pytest.mark.parametrize("shape", [(6, 9), (1, 6, 9), (3, 6, 9)])
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_map_lies_over_an_image_that_is_not_square(shape, flat):
+    """A grid of 2 × 3: the corner on the upper right of the image belongs to number 2."""
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    weights = torch.arange(6.0)
+    shades, ink = laid_over(image, weights if flat else weights.view(2, 3))
+    np.testing.assert_array_equal(shades.get_array(), [[0, 1, 2], [3, 4, 5]])
+    assert shades.get_extent() == ink.get_extent() == [0, 9, 6, 0]
+    assert shades.get_clim() == (0, 5)
+    want = image.mean(0) if len(shape) == 3 else image
+    black = np.asarray(ink.get_array())
+    assert (black[..., :3] == 0).all()
+    np.testing.assert_allclose(black[..., 3], 0.65 * (1 - want.double().numpy()), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "grid", "want"),
+    [
+        ((96, 64), 96, None, (12, 8)),
+        ((64, 96), 96, None, (8, 12)),
+        ((224, 224), 196, None, (14, 14)),
+        ((8, 12), 12, (4, 3), (4, 3)),
+        ((30, 30), 225, None, (15, 15)),
+        ((5, 50), 10, None, (1, 10)),
+    ],
+)
+def test_patches_are_square_unless_a_grid_is_given(size, count, grid, want):
+    shades, _ = laid_over(np.zeros(size), np.ones(count), grid=grid)
+    assert shades.get_array().shape == want
+
+
+def test_one_scale_for_maps_that_are_compared():
+    image = torch.ones(4, 4, dtype=torch.bfloat16)
+    shades, _ = laid_over(image, torch.rand(2, 2, requires_grad=True), vmax=3, cmap="Blues")
+    assert shades.get_clim() == (0, 3)
+    assert shades.get_cmap().name == "Blues"
+    shades, _ = laid_over(image, torch.zeros(2, 2))
+    assert shades.get_clim() == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("image", "weights", "options", "message"),
+    [
+        (torch.zeros(2, 4, 4), torch.ones(4), {}, r"image: expected shape .* got \(2, 4, 4\)"),
+        (torch.zeros(4, 4, 3), torch.ones(4), {}, r"image: expected shape .* got \(4, 4, 3\)"),
+        (torch.zeros(4), torch.ones(4), {}, r"image: expected shape"),
+        (torch.zeros(0, 4), torch.ones(4), {}, r"image: expected shape"),
+        (torch.full((4, 4), 255), torch.ones(4), {}, r"image: expected numbers from 0.*255 to 255"),
+        (torch.zeros(4, 4) - 1, torch.ones(4), {}, r"image: expected numbers from 0.*got -1 to -1"),
+        (torch.zeros(4, 4) / 0, torch.ones(4), {}, r"image: expected finite numbers"),
+        ("photo", torch.ones(4), {}, r"image: expected an array of numbers"),
+        (torch.zeros(4, 4), torch.ones(5), {}, r"grid: expected rows · columns = 5.*got \(2, 2\)"),
+        (torch.zeros(4, 4), torch.ones(4), {"grid": (3, 2)}, r"grid: expected .* = 4 .*\(3, 2\)"),
+        (torch.zeros(4, 4), torch.ones(4), {"grid": (4,)}, r"grid: expected"),
+        (torch.zeros(4, 4), torch.ones(1, 2, 2), {}, r"weights: expected shape"),
+        (torch.zeros(4, 4), torch.ones(0, 2), {}, r"weights: expected shape"),
+        (torch.zeros(4, 4), torch.ones(2, 2) * 1j, {}, r"weights: expected real numbers"),
+    ],
+)
+def test_what_cannot_be_laid_over(image, weights, options, message):
+    _, ax = plt.subplots()
+    with pytest.raises(ValueError, match=message):
+        plots.overlay(ax, image, weights, **options)
+    assert not ax.images

@@ -17,26 +17,31 @@ class SEBlock(nn.Module):
 
     Two linear layers with a bottleneck of ``h = max(1, C // reduction)`` units between them: each
     gate can depend on every channel. (Without the 1, a small C would leave no unit at all, and
-    every gate would be 1/2.) 2 · C · h parameters, no biases.
+    every gate would be 1/2.) 2 · C · h parameters, and C + h more with biases.
 
-    Its parameters are ``fc1.weight`` (h, C) and ``fc2.weight`` (C, h). Where other code has 1×1
-    convolutions, ``weight.flatten(1)`` of theirs is ours.
+    Its parameters are ``fc1.weight`` (h, C) and ``fc2.weight`` (C, h). The paper's equation has no
+    biases; most published weights have them (the authors', torchvision's, timm's), and need
+    ``bias=True``. Where other code has 1×1 convolutions, ``weight.flatten(1)`` of theirs is ours,
+    and their biases are ours as they are; where it rounds h, as timm does to multiples of 8,
+    ``reduction=C // h`` gives the same h if h divides C. Blocks with another activation or gate,
+    as in EfficientNet and MobileNetV3, are not this function.
 
     Args:
         channels: C.
         reduction: by how much the bottleneck is narrower than the channels.
+        bias: whether the two layers have biases.
 
     References:
         Hu et al. (2018). Squeeze-and-excitation networks.
     """
 
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    def __init__(self, channels: int, reduction: int = 16, *, bias: bool = False) -> None:
         super().__init__()
         channels, reduction = check_sizes(channels=channels, reduction=reduction)
         self.channels = channels
         hidden = max(1, channels // reduction)
-        self.fc1 = nn.Linear(channels, hidden, bias=False)
-        self.fc2 = nn.Linear(hidden, channels, bias=False)
+        self.fc1 = nn.Linear(channels, hidden, bias=bias)
+        self.fc2 = nn.Linear(hidden, channels, bias=bias)
 
     def gate(self, x: Tensor) -> Tensor:
         """Compute the gates, (B, C, Height, Width) -> (B, C, 1, 1), each in 0…1."""

@@ -159,7 +159,7 @@ def attend(
         scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
         scores = (q * scale) @ k.transpose(-2, -1)  # (…, T, d) @ (…, d, S) -> (…, T, S)
         weights = softmax(scores, mask, inplace=True)
-        record(weights)
+        weights = record(weights)
         return average(weights, v, dropout_p), weights if return_weights else None
 
     shape = q.shape

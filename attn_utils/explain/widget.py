@@ -163,7 +163,7 @@ def _check_model(model: Any) -> None:
     if not isinstance(model, VisionTransformer):
         raise ValueError(f"model: expected a VisionTransformer, got {type(model).__name__}")
     embed = model.patch_embed
-    shape = (embed.proj.in_channels, *embed.img_size)
+    shape = (embed.in_channels, *embed.img_size)
     if shape != (1, SIZE, SIZE):
         raise ValueError(f"model: expected one for images of shape (1, 8, 8), got one for {shape}")
     if model.dist_token is not None or not isinstance(model.pre_logits, torch.nn.Identity):

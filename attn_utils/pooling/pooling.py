@@ -302,7 +302,7 @@ def _normalised(k: Tensor) -> Tensor:
 def _pool(
     weights: Tensor, values: Tensor, dtype: torch.dtype, return_weights: bool
 ) -> Tensor | tuple[Tensor, Tensor]:
-    values = values.to(weights.dtype)
+    values, weights = values.to(weights.dtype), record(weights)
     with without_autocast(weights):
         if values.ndim == 1:
             output = weights @ values  # (T, S) @ (S,) -> (T,)
@@ -310,7 +310,6 @@ def _pool(
             # one product per query: (T, 1, S) @ (T, S, 1) -> (T, 1, 1) -> (T,)
             output = torch.bmm(weights.unsqueeze(1), values.unsqueeze(2)).flatten()
     output, weights = output.to(dtype), weights.to(dtype)
-    record(weights)
     return (output, weights) if return_weights else output
 
 

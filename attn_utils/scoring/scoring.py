@@ -54,6 +54,7 @@ class LocationAttention(nn.Module):
         )
         self.query_size = query_size
         self.key_size = key_size
+        self.num_values = num_values
         self.score = nn.Linear(query_size + key_size, num_values)
 
     def forward(
@@ -77,7 +78,6 @@ class LocationAttention(nn.Module):
         Returns:
             The output (B, T, dv), or output and weights (B, T, S).
         """
-        slots = self.score.out_features
         check_tensors(queries=queries, keys=keys, values=values)
         check_width("queries", queries, self.query_size)
         check_width("keys", keys, self.key_size)
@@ -87,9 +87,10 @@ class LocationAttention(nn.Module):
                 f"keys: expected 1 or T = {T} of them, one to join with each query, got shape "
                 f"{tuple(keys.shape)}"
             )
-        if values.shape[-2] != slots:
+        if values.shape[-2] != self.num_values:
             raise ValueError(
-                f"values: expected num_values = {slots} of them, got shape {tuple(values.shape)}"
+                f"values: expected num_values = {self.num_values} of them, got shape "
+                f"{tuple(values.shape)}"
             )
         joined = torch.cat([queries, keys.expand(*queries.shape[:-1], -1)], dim=-1)
         scores = self.score(joined)  # (B, T, dq + dk) -> (B, T, S)
@@ -124,6 +125,8 @@ class AdditiveAttention(nn.Module):
             query_size=query_size, key_size=key_size, num_hiddens=num_hiddens
         )
         check_probability("dropout", dropout)
+        self.query_size = query_size
+        self.key_size = key_size
         self.W_q = nn.Linear(query_size, num_hiddens, bias=False)
         self.W_k = nn.Linear(key_size, num_hiddens, bias=False)
         self.w_v = nn.Linear(num_hiddens, 1, bias=False)
@@ -151,8 +154,8 @@ class AdditiveAttention(nn.Module):
             The output (B, T, dv), or output and weights (B, T, S) before dropout.
         """
         check_tensors(queries=queries, keys=keys, values=values)
-        check_width("queries", queries, self.W_q.in_features)
-        check_width("keys", keys, self.W_k.in_features)
+        check_width("queries", queries, self.query_size)
+        check_width("keys", keys, self.key_size)
         check_same_length(keys, values, ("keys", "values"))
         q = self.W_q(queries).unsqueeze(-2)  # (B, T, dq) -> (B, T, 1, h)
         k = self.W_k(keys).unsqueeze(-3)  # (B, S, dk) -> (B, 1, S, h)
@@ -279,6 +282,6 @@ def _weigh(
     if mask is not None:
         mask = broadcast_mask(mask, scores.shape)
     weights = softmax(scores, mask, inplace=True)
-    record(weights)
+    weights = record(weights)
     output = average(weights, values, dropout_p)
     return (output, weights) if return_weights else output

@@ -30,6 +30,7 @@ class SelfAttention(nn.Module):
     def __init__(self, dim: int, dk: int, dv: int, *, bias: bool = True) -> None:
         super().__init__()
         dim, dk, dv = check_sizes(dim=dim, dk=dk, dv=dv)
+        self.dim = dim
         self.W_q = nn.Linear(dim, dk, bias=bias)
         self.W_k = nn.Linear(dim, dk, bias=bias)
         self.W_v = nn.Linear(dim, dv, bias=bias)
@@ -49,7 +50,7 @@ class SelfAttention(nn.Module):
             The output (B, T, dv), or output and weights (B, T, T).
         """
         check_tensors(x=x)
-        check_width("x", x, self.W_q.in_features)
+        check_width("x", x, self.dim)
         if x.shape[-2] == 0:
             raise ValueError(f"x: expected at least one position, got shape {tuple(x.shape)}")
         q, k, v = self.W_q(x), self.W_k(x), self.W_v(x)  # (B, T, D) -> (B, T, dk or dv)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attn_utils.core.arguments import check_images, check_size, check_sizes
+from attn_utils.core.parts import is_as_built
 
 __all__ = ["CBAM", "ChannelAttention", "SpatialAttention"]
 
@@ -19,26 +20,27 @@ class ChannelAttention(nn.Module):
     """Weigh channels by two descriptors of each: ``σ(MLP(mean(x)) + MLP(max(x)))``.
 
     Mean and maximum run over all positions. Both vectors go through the *same* two layers,
-    ``W_2 relu(W_1 d)``, without biases; the hidden width is ``max(1, C // reduction)``, so that few
-    channels keep at least one hidden unit. 2 C max(1, C // reduction) parameters.
+    ``W_2 relu(W_1 d)``, by default without biases; the hidden width is ``max(1, C // reduction)``,
+    so that few channels keep at least one hidden unit. 2 C max(1, C // reduction) parameters.
 
     It differs from :class:`attn_utils.channel.SEBlock` by the maximum only.
 
     Args:
         channels: C.
         reduction: by what the hidden layer is narrower than C.
+        bias: whether the two layers have biases, as in the authors' code.
 
     References:
         Woo et al. (2018). CBAM: Convolutional block attention module, equation 2.
     """
 
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    def __init__(self, channels: int, reduction: int = 16, *, bias: bool = False) -> None:
         super().__init__()
         channels, reduction = check_sizes(channels=channels, reduction=reduction)
         self.channels = channels
         hidden = max(1, channels // reduction)
-        self.fc1 = nn.Linear(channels, hidden, bias=False)
-        self.fc2 = nn.Linear(hidden, channels, bias=False)
+        self.fc1 = nn.Linear(channels, hidden, bias=bias)
+        self.fc2 = nn.Linear(hidden, channels, bias=bias)
 
     def gate(self, x: Tensor) -> Tensor:
         """One number for each channel.
@@ -66,12 +68,10 @@ class SpatialAttention(nn.Module):
     convolution without bias turns them into one map of the same size. 2 kernel_size² parameters,
     whatever the number of channels.
 
-    The authors' own code stacks [max, mean] and normalises the map by a BatchNorm that the paper
-    does not have. To take over a kernel trained in that order, swap its two input channels:
-    ``module.conv.weight.copy_(theirs.flip(1))`` under ``torch.no_grad()``.
-
     Args:
         kernel_size: height and width of the kernel, odd; the paper tries 3 and 7.
+        batch_norm: whether the map of scores is normalised before σ. The paper does not say so; the
+            authors' code and timm's do.
 
     Raises:
         ValueError: ``kernel_size`` is below 1 or even: an even kernel has no middle, and the map
@@ -81,12 +81,13 @@ class SpatialAttention(nn.Module):
         Woo et al. (2018). CBAM: Convolutional block attention module, equation 3.
     """
 
-    def __init__(self, kernel_size: int = 7) -> None:
+    def __init__(self, kernel_size: int = 7, *, batch_norm: bool = False) -> None:
         super().__init__()
         kernel_size = check_size("kernel_size", kernel_size)
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size: expected an odd number, got {kernel_size}")
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
+        self.norm = nn.BatchNorm2d(1, momentum=0.01) if batch_norm else None
 
     def gate(self, x: Tensor) -> Tensor:
         """One number for each position.
@@ -100,6 +101,8 @@ class SpatialAttention(nn.Module):
         check_images("x", x)
         maps = torch.stack([_mean(x, (1,)), _max_over_channels(x)], dim=1)  # (B, 2, H, W)
         scores: Tensor = self.conv(maps)  # (B, 2, H, W) -> (B, 1, H, W)
+        if self.norm is not None:
+            scores = self.norm(scores)
         return scores.sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,19 +118,38 @@ class CBAM(nn.Module):
     The two are the attributes ``channel`` and ``spatial``. It has
     2 C max(1, C // reduction) + 2 kernel_size² parameters.
 
+    Published weights are of richer modules than the paper's. timm's need ``batch_norm=True``, the
+    authors' ``bias=True`` as well. Under ``torch.no_grad()``, with theirs in their names: ::
+
+        cbam.channel.fc1.weight.copy_(fc1.weight.flatten(1))  # and fc2; biases as they are
+        cbam.spatial.conv.weight.copy_(conv.weight)  # the authors': conv.weight.flip(1)
+        cbam.spatial.norm.load_state_dict(bn.state_dict())
+
+    The flip is there because the authors stack [max, mean], and we, the paper and timm [mean, max].
+
     Args:
         channels: C.
         reduction: by what the hidden layer of the channel attention is narrower than C.
         kernel_size: of the spatial attention, odd.
+        bias: whether the layers of the channel attention have biases.
+        batch_norm: whether the spatial attention normalises its scores.
 
     References:
         Woo et al. (2018). CBAM: Convolutional block attention module.
     """
 
-    def __init__(self, channels: int, reduction: int = 16, kernel_size: int = 7) -> None:
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 16,
+        kernel_size: int = 7,
+        *,
+        bias: bool = False,
+        batch_norm: bool = False,
+    ) -> None:
         super().__init__()
-        self.channel = ChannelAttention(channels, reduction)
-        self.spatial = SpatialAttention(kernel_size)
+        self.channel = ChannelAttention(channels, reduction, bias=bias)
+        self.spatial = SpatialAttention(kernel_size, batch_norm=batch_norm)
 
     def gate(self, x: Tensor) -> Tensor:
         """What ``forward`` multiplies each single entry of x by: the product of both gates.
@@ -146,15 +168,15 @@ class CBAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply both gates, one after the other: (B, C, H, W) -> (B, C, H, W)."""
-        if torch.is_grad_enabled() or torch.compiler.is_compiling():
-            y = x * self.channel.gate(x)
-            return y * self.spatial.gate(y)
-        # No gradients: image by image, each step finds in the cache what the last one left there.
-        out = torch.empty_like(x)
-        for image, y in zip(torch.split(x, 1), torch.split(out, 1), strict=True):
-            y.copy_(image).mul_(self.channel.gate(image))
-            y.mul_(self.spatial.gate(y))
-        return out
+        y: Tensor = self.channel(x)
+        alone = not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        if alone and is_as_built(self, *_PARTS):
+            return y.mul_(self.spatial.gate(y))  # y is nobody else's: one tensor less
+        output: Tensor = self.spatial(y)
+        return output
+
+
+_PARTS = (CBAM, ChannelAttention, SpatialAttention, nn.Linear, nn.Conv2d, nn.BatchNorm2d)
 
 
 # With gradients, other kernels are the fast ones: amax reduces two to seven times faster than max,

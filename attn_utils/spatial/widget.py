@@ -284,6 +284,8 @@ def _copy_of(cbam: CBAM, channels: int) -> CBAM:
     size = cbam.spatial.conv.kernel_size[0]
     if size != 7:
         raise ValueError(f"cbam: expected a spatial kernel of 7 × 7, got {size} × {size}")
+    if len(cbam.state_dict()) != 3:
+        raise ValueError("cbam: expected one without biases and BatchNorm, as in the paper")
     return copy.deepcopy(cbam).cpu().float().double()  # the browser has the weights in float32
 
 

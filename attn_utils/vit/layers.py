@@ -97,6 +97,7 @@ class PatchEmbedding(nn.Module):
             )
         self.grid_size = (height // p, width // q)
         self.num_patches = self.grid_size[0] * self.grid_size[1]
+        self.in_channels = in_channels
         self.proj = nn.Conv2d(in_channels, embed_dim, self.patch_size, stride=self.patch_size)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -108,7 +109,7 @@ class PatchEmbedding(nn.Module):
         Returns:
             Tokens (B, N, D).
         """
-        shape = (self.proj.in_channels, *self.img_size)
+        shape = (self.in_channels, *self.img_size)
         if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1:] != shape:
             got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
             wanted = ", ".join(map(str, shape))
@@ -130,6 +131,7 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         dim, num_heads = check_sizes(dim=dim, num_heads=num_heads)
+        self.dim = dim
         self.num_heads = num_heads
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
@@ -150,15 +152,12 @@ class Attention(nn.Module):
             The output (B, T, D), or output and weights (B, H, T, S) before dropout.
         """
         check_tensors(x=x)
-        check_width("x", x, self.proj.in_features)
-        # Three products with a third of the rows each cost what one costs, and their results lie
-        # in memory as the attention kernel likes them.
-        matrices = self.qkv.weight.chunk(3)  # (3 D, D) -> 3 times (D, D)
-        biases = (None,) * 3 if self.qkv.bias is None else self.qkv.bias.chunk(3)
+        check_width("x", x, self.dim)
         q, k, v = (
-            split_heads(F.linear(tokens, W, b), self.num_heads)  # (B, n, D) -> (B, H, n, d)
-            for tokens, W, b in zip((x[:, :num_queries], x, x), matrices, biases, strict=True)
+            split_heads(part, self.num_heads)  # (B, S, D) -> (B, H, S, d)
+            for part in self.qkv(x).chunk(3, dim=-1)  # (B, S, D) -> (B, S, 3 D)
         )
+        q = q[:, :, :num_queries]  # (B, H, T, d)
         dropout_p = self.attn_drop if self.training else 0.0
         heads, weights = attend(q, k, v, dropout_p=dropout_p, return_weights=return_weights)
         output: Tensor = self.proj_drop(self.proj(join_heads(heads)))  # (B, T, D)
@@ -197,10 +196,24 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, num_queries: int | None = None) -> Tensor:
         """Update the first tokens (by default all): (B, S, D) -> (B, T, D)."""
-        attended = self.attn(self.norm1(x), num_queries=num_queries)
+        some = {} if num_queries is None else {"num_queries": num_queries}
+        attended = self.attn(self.norm1(x), **some)
         x = x[:, :num_queries] + self.drop_path(attended)
         updated: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
         return updated
+
+
+#: Kinds of modules in a block: beside the attention, all of them treat each token by itself.
+BLOCK_PARTS = (
+    Block,
+    Attention,
+    DropPath,
+    nn.Sequential,
+    nn.Linear,
+    nn.LayerNorm,
+    nn.GELU,
+    nn.Dropout,
+)
 
 
 def resize_position_embedding(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from attn_utils.core.arguments import check_probability, check_size, check_sizes
+from attn_utils.core.parts import is_as_built
 from attn_utils.core.recording import is_recorded
 
-from .layers import EPSILON, Block, PatchEmbedding
+from .layers import BLOCK_PARTS, EPSILON, Block, PatchEmbedding
 
 __all__ = [
     "VisionTransformer",
@@ -34,8 +37,9 @@ class VisionTransformer(nn.Module):
 
     Patches become tokens; a learned class token is put before them and a learned position is added
     to each; ``depth`` blocks of attention and MLP follow, and a norm. The head sees the class token
-    alone, so in the last block nothing is computed for the patches beyond their keys and values:
-    in inference and training alike, with the same result. :meth:`features` computes all of it.
+    alone, so in the last block nothing is computed for the patches beyond queries, keys and values:
+    in inference and training alike, with the same result. :meth:`forward_features` computes all of
+    it, and so does a model whose last block has a hook or a part that was replaced.
 
     Inference in half precision, ``model.bfloat16()(images.bfloat16())``, took 0.28 of float32's
     time on a CPU that multiplies in bfloat16 (``benchmarks/vit.py``), at 2 to 3 digits.
@@ -62,6 +66,9 @@ class VisionTransformer(nn.Module):
     Attributes:
         num_prefix_tokens: P.
         num_heads: H.
+        embed_dim: D.
+        num_features: width of what the head reads, D or ``representation_size``.
+        num_classes: width of the logits, or 0.
 
     References:
         Dosovitskiy et al. (2021). An image is worth 16×16 words. Touvron et al. (2021). Training
@@ -106,6 +113,9 @@ class VisionTransformer(nn.Module):
                 f"mlp_ratio: expected at least 1 / embed_dim = 1 / {embed_dim}, got {mlp_ratio!r}"
             )
         self.num_heads = num_heads
+        self.embed_dim = embed_dim
+        self.num_features = width
+        self.grad_checkpointing = False
         self.num_prefix_tokens = 2 if distilled else 1
         self.patch_embed = PatchEmbedding(img_size, patch_size, in_channels, embed_dim)
         tokens = self.num_prefix_tokens + self.patch_embed.num_patches
@@ -131,10 +141,7 @@ class VisionTransformer(nn.Module):
             self.pre_logits = nn.Sequential(
                 OrderedDict(fc=nn.Linear(embed_dim, width), act=nn.Tanh())
             )
-        self.head = nn.Linear(width, num_classes) if num_classes else nn.Identity()
-        self.head_dist: nn.Module | None = None
-        if distilled:
-            self.head_dist = nn.Linear(width, num_classes) if num_classes else nn.Identity()
+        self._put_heads(num_classes)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -146,7 +153,10 @@ class VisionTransformer(nn.Module):
         for token in (self.cls_token, self.dist_token, self.pos_embed):
             if token is not None:
                 nn.init.trunc_normal_(token, std=0.02)
-        for module in self.modules():
+        self._draw(*self.modules())
+
+    def _draw(self, *modules: nn.Module) -> None:
+        for module in modules:
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.01)
             elif isinstance(module, nn.Conv2d):
@@ -166,31 +176,137 @@ class VisionTransformer(nn.Module):
             Logits (B, num_classes), or (B, width) without a head. A distilled model in training
             returns a pair: the logits of the class token and of the distillation token.
         """
-        # whoever records the attention wants to see what every token looks at
-        x = self._encode(images, None if is_recorded() else self.num_prefix_tokens)
-        x = self.pre_logits(x[:, : self.num_prefix_tokens])  # (B, P, width)
-        logits: Tensor = self.head(x[:, 0])  # (B, num_classes)
-        if self.head_dist is None:
-            return logits
-        distilled: Tensor = self.head_dist(x[:, 1])
-        return (logits, distilled) if self.training else (logits + distilled) / 2
+        return self.forward_head(self._encode(images, last_block_entire=False))
 
-    def features(self, images: Tensor) -> Tensor:
+    def forward_features(self, images: Tensor) -> Tensor:
         """Compute every token after the last norm: (B, C, height, width) -> (B, P + N, D).
 
         The class token comes first, then the distillation token if there is one, then the patches
         row by row.
         """
-        return self._encode(images, None)
+        return self._encode(images, last_block_entire=True)
 
-    def _encode(self, images: Tensor, last_queries: int | None) -> Tensor:
+    features = forward_features  # its older name
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """Classify by what :meth:`forward_features` gave.
+
+        Args:
+            x: (B, P + N, D); the patches are not looked at.
+            pre_logits: stop before the head.
+
+        Returns:
+            What ``forward`` returns; with ``pre_logits`` what the heads read, (B, num_features).
+        """
+        x = self.pre_logits(x[:, : self.num_prefix_tokens])  # (B, P, num_features)
+        heads = [head for head in (self.head, self.head_dist) if head is not None]
+        logits: list[Tensor] = [
+            x[:, i] if pre_logits else head(x[:, i]) for i, head in enumerate(heads)
+        ]
+        if len(logits) == 1:
+            return logits[0]
+        return (logits[0], logits[1]) if self.training else (logits[0] + logits[1]) / 2
+
+    def get_intermediate_layers(
+        self,
+        images: Tensor,
+        n: int | Sequence[int] = 1,
+        reshape: bool = False,
+        return_prefix_tokens: bool = False,
+        norm: bool = False,
+    ) -> list[Tensor] | list[tuple[Tensor, Tensor]]:
+        """Compute what blocks give, as timm and DINO do.
+
+        Args:
+            images: (B, C, height, width).
+            n: the last n blocks, or the numbers of some, from 0.
+            reshape: lay the patches out as a picture.
+            return_prefix_tokens: return pairs, of patches and prefix tokens.
+            norm: apply the model's last norm.
+
+        Returns:
+            For each block, in the model's order, the patches (B, N, D), or with ``reshape``
+            (B, D, rows, columns); prefix tokens are (B, P, D).
+        """
+        depth, P = len(self.blocks), self.num_prefix_tokens
+        if not isinstance(n, Sequence):
+            check_sizes(n=n)
+            n = range(depth - n, depth)
+        if not n or not all(0 <= i < depth for i in n):
+            raise ValueError(f"n: expected numbers of blocks from 0 to {depth - 1}, got {list(n)}")
+        taken: list[Tensor] = []
+        x = self._embed(images)
+        for i, block in enumerate(self.blocks):
+            x = self._run(block, x)
+            if i in n:
+                taken.append(self.norm(x) if norm else x)  # (B, P + N, D)
+        patches = [x[:, P:] for x in taken]  # (B, N, D)
+        if reshape:
+            sizes = (self.embed_dim, *self.patch_embed.grid_size)
+            patches = [x.mT.reshape(-1, *sizes) for x in patches]
+        if not return_prefix_tokens:
+            return patches
+        return [(some, x[:, :P]) for some, x in zip(patches, taken, strict=True)]
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Put a new head, drawn at random, in place of the old one; with 0 there is none.
+
+        The rest stays as it is, a representation layer too.
+        """
+        if num_classes != 0:
+            check_sizes(num_classes=num_classes)
+        self._put_heads(num_classes)
+        self._draw(self.head, *([] if self.head_dist is None else [self.head_dist]))
+
+    def _put_heads(self, num_classes: int) -> None:
+        like = self.cls_token
+
+        def new_head() -> nn.Module:
+            if num_classes == 0:
+                return nn.Identity()
+            return nn.Linear(self.num_features, num_classes, device=like.device, dtype=like.dtype)
+
+        self.num_classes = num_classes
+        self.head = new_head()
+        self.head_dist = None if self.dist_token is None else new_head()
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Keep only what enters each block, and compute the block again in the backward pass.
+
+        A third more operations, and memory for one block instead of all. While attention is
+        recorded, nothing is computed again.
+        """
+        self.grad_checkpointing = enable
+
+    def no_weight_decay(self) -> set[str]:
+        """Name the parameters that an optimiser should not pull towards 0: tokens, positions."""
+        return {"cls_token", "dist_token", "pos_embed"}
+
+    def _embed(self, images: Tensor) -> Tensor:
         x = self.patch_embed(images)  # (B, N, D)
         prefix = [self.cls_token] if self.dist_token is None else [self.cls_token, self.dist_token]
         x = torch.cat([*(token.expand(x.shape[0], -1, -1) for token in prefix), x], dim=1)
-        x = self.pos_drop(x + self.pos_embed)  # (B, P + N, D)
-        last = len(self.blocks) - 1
-        for i, block in enumerate(self.blocks):
-            x = block(x, last_queries if i == last else None)
+        embedded: Tensor = self.pos_drop(x + self.pos_embed)  # (B, P + N, D)
+        return embedded
+
+    def _run(self, block: nn.Module, *arguments: Any) -> Tensor:
+        again = self.grad_checkpointing and torch.is_grad_enabled() and not is_recorded()
+        if again:
+            updated: Tensor = checkpoint(block, *arguments, use_reentrant=False)
+        else:
+            updated = block(*arguments)
+        return updated
+
+    def _encode(self, images: Tensor, *, last_block_entire: bool) -> Tensor:
+        x = self._embed(images)
+        *blocks, last = self.blocks
+        for block in blocks:
+            x = self._run(block, x)
+        # whoever records the attention wants to see what every token looks at
+        if last_block_entire or is_recorded() or not is_as_built(last, *BLOCK_PARTS):
+            x = self._run(last, x)
+        else:
+            x = self._run(last, x, self.num_prefix_tokens)
         normed: Tensor = self.norm(x)
         return normed
 

@@ -120,13 +120,14 @@ def test_weights_move_between_layouts(shape, dtype):
     x = draw(*shape, dtype=dtype)
     for block in blocks(shape[1], dtype):
         if isinstance(block, SEBlock):
-            theirs = SqueezeExcitation(shape[1], block.fc1.out_features).to(dtype)
-            with torch.no_grad():
-                for name in ("fc1", "fc2"):
-                    layer = getattr(theirs, name)
-                    layer.weight.normal_()
-                    layer.bias.zero_()
-                    getattr(block, name).weight.copy_(layer.weight.flatten(1))
+            hidden = block.fc1.out_features
+            block = SEBlock(shape[1], shape[1] // hidden, bias=True).to(dtype)
+            theirs = SqueezeExcitation(shape[1], hidden).to(dtype)
+            for part in theirs.parameters():
+                nn.init.normal_(part)
+            block.load_state_dict(
+                {n: x.flatten(1) if x.ndim == 4 else x for n, x in theirs.state_dict().items()}
+            )
         else:
             theirs = EcaModule(block.conv.kernel_size[0]).to(dtype)
             block.load_state_dict(theirs.state_dict())
@@ -312,6 +313,7 @@ test_gate = under(
 
 MODULES = [
     Module(SEBlock, (8, 4), lambda B, n: torch.randn(B, 8, n, n - 1)),
+    Module(SEBlock, (8, 4), lambda B, n: torch.randn(B, 8, n, n - 1), {"bias": True}),
     Module(ECABlock, (8,), lambda B, n: torch.randn(B, 8, n, n - 1)),
 ]
 

@@ -22,7 +22,7 @@ from attn_utils.decoder import (
     written_forms,
 )
 from tests.contracts import MODULE, Module, under
-from tests.contracts.faults import ADAPTERS, NAMED_TUPLE, RECURRENT, VMAP
+from tests.contracts.faults import NAMED_TUPLE, RECURRENT, VMAP
 
 B, S, T, V = 3, 7, 5, 6
 KINDS = ["attention", "fixed"]
@@ -343,7 +343,7 @@ MODULES = [
         AttentionDecoder,
         (6, 4, 5, 10, 3),
         known,
-        faults=VMAP | NAMED_TUPLE | ADAPTERS,
+        faults=VMAP | NAMED_TUPLE,
     ),
     Module(
         EncoderDecoder,
@@ -352,7 +352,7 @@ MODULES = [
         build=lambda V, W, h: EncoderDecoder(
             GRUEncoder(V, 4, h), AttentionDecoder(W, 4, h, 2 * h, 3)
         ),
-        faults=RECURRENT | ADAPTERS,
+        faults=RECURRENT,
     ),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import pickle
 import threading
 import weakref
 
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from attn_utils import (
     AdditiveAttention,
@@ -148,8 +150,9 @@ def test_before_dropout_and_in_training():
     assert all(p.grad is not None for p in module.parameters())
 
 
-def count_hooks(model):
-    return sum(len(m._forward_pre_hooks) + len(m._forward_hooks) for m in model.modules())
+def count_hooks():
+    everywhere = nn.modules.module
+    return len(everywhere._global_forward_pre_hooks) + len(everywhere._global_forward_hooks)
 
 
 def test_nothing_is_left_behind():
@@ -157,9 +160,9 @@ def test_nothing_is_left_behind():
     torch.manual_seed(3)
     fused = model(IMAGES)
     with record_attention(model) as weights:
-        assert count_hooks(model) > 0
+        assert count_hooks() > 0
         model(IMAGES)
-    assert count_hooks(model) == 0
+    assert count_hooks() == 0
     model(IMAGES)
     assert len(weights) == 3
     assert torch.equal(model(IMAGES), fused), "the path is not the fused one again"
@@ -192,7 +195,7 @@ def test_after_an_error_everything_is_as_before():
         model(IMAGES)
         assert len(outer) == 5
         assert len(inner) == 2
-    assert count_hooks(model) == 0
+    assert count_hooks() == 0
 
 
 def test_a_users_own_hook_may_fail_first():
@@ -269,6 +272,164 @@ def test_no_graph_is_kept():
         model(IMAGES).sum().backward()
     assert all(w.grad_fn is None and not w.requires_grad for w in weights)
     assert all(p.grad is not None for p in model.parameters())
+
+
+def test_gradients_reach_weights_with_their_graph():
+    """Class-specific maps: how the logit of a class depends on each weight."""
+    model = vit().double()
+    images = IMAGES.double()
+    with record_attention(model, keep_graph=True) as weights:
+        logits = model(images)
+    with record_attention(model) as plain:
+        model(images)
+    assert all(torch.equal(a, b) for a, b in zip(weights, plain, strict=True))
+    gradients = torch.autograd.grad(logits[:, 1].sum(), weights, retain_graph=True)
+    assert [g.shape for g in gradients] == [(2, 2, 5, 5)] * 3
+    assert all((g[:, :, 0] != 0).all() for g in gradients)
+    assert (gradients[0] != 0).all()
+    assert (gradients[2][:, :, 1:] == 0).all()  # the last block: only the class token's row counts
+    block, caught = model.blocks[2], []
+    hook = block.register_forward_pre_hook(lambda m, inputs: caught.append(inputs[0]))
+    model(images)
+    hook.remove()
+    x = caught[0]
+
+    def logit(w):  # the rest of the model, from the last block's weights on
+        v = block.attn.qkv(block.norm1(x)).chunk(3, -1)[2].unflatten(2, (2, 4)).transpose(1, 2)
+        y = x + block.attn.proj((w @ v).transpose(1, 2).flatten(2))
+        y = y + block.mlp(block.norm2(y))
+        return model.head(model.norm(y)[:, 0])[:, 1].sum()
+
+    leaf = weights[2].detach().requires_grad_()
+    close(gradients[2], torch.autograd.grad(logit(leaf), leaf)[0])
+
+
+@pytest.fixture
+def with_gradients():
+    for z in (x, y):
+        z.requires_grad_()
+    yield
+    for z in (x, y):
+        z.requires_grad_(False)
+
+
+@pytest.mark.usefixtures("with_gradients")  # some have no parameters
+@pytest.mark.parametrize("name", MODULES)
+def test_weights_of_every_kind_can_keep_their_graph(name):
+    make, call, shape = MODULES[name]
+    torch.manual_seed(0)
+    module = make()
+    with record_attention(module, keep_graph=True) as weights, record_attention(module) as plain:
+        output = call(module)
+    (weight,) = weights
+    assert weight.shape == shape
+    assert torch.equal(weight, plain[0])
+    assert not plain[0].requires_grad
+    (gradient,) = torch.autograd.grad(output.square().sum(), weight)
+    assert (gradient != 0).any()
+
+
+FOREIGN = {
+    "PyTorch": lambda: nn.TransformerEncoderLayer(8, 2, batch_first=True),
+    "none at all": lambda: nn.Linear(8, 8),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_other_peoples_layers_are_not_recorded_and_that_is_said(name):
+    model = FOREIGN[name]()
+
+    def recorded():
+        with record_attention(model) as weights:
+            model(x)
+        return weights
+
+    with pytest.warns(UserWarning, match=r"no weights were recorded.*eager.*output_attentions"):
+        assert recorded() == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_nothing_is_to_be_said():
+    model = MultiHeadAttention(8, 2)
+    with record_attention(model):
+        pass
+    with record_attention(model) as weights:
+        model(x)
+        weights.clear()
+    with pytest.raises(BrokenError), record_attention(nn.Linear(8, 8)) as weights:
+        raise BrokenError
+
+
+def test_a_copy_is_another_model():
+    model = vit()
+    with record_attention(model) as weights:
+        twin = copy.deepcopy(model)
+        twin(IMAGES)
+        assert weights == []
+        model(IMAGES)
+    assert len(weights) == 3
+    copied = pickle.loads(pickle.dumps(twin))
+    assert torch.equal(copied(IMAGES), model(IMAGES))
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in twin.modules())
+
+
+class Checkpointed(nn.Module):
+    """As people wrap layers that are not theirs."""
+
+    def __init__(self, inner, reentrant):
+        super().__init__()
+        self.inner, self.reentrant = inner, reentrant
+
+    def forward(self, x):
+        return checkpoint(self.inner, x, use_reentrant=self.reentrant)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_each_layer_once_under_gradient_checkpointing(reentrant):
+    torch.manual_seed(0)
+    layers = [MultiHeadAttention(8, 2) for _ in range(2)]
+    model = nn.Sequential(*(Checkpointed(layer, reentrant) for layer in layers))
+    leaf = x.clone().requires_grad_()
+    with record_attention(model) as weights:
+        model(leaf).sum().backward()
+    assert [w.shape for w in weights] == [(2, 2, 3, 3)] * 2
+    want = x.clone().requires_grad_()
+    nn.Sequential(*layers)(want).sum().backward()
+    close(leaf.grad, want.grad)
+
+
+def test_a_vision_transformer_that_computes_its_blocks_twice():
+    plain, thrifty = vit().train(), vit().train()
+    thrifty.set_grad_checkpointing()
+    for model in (plain, thrifty):
+        with record_attention(model) as weights:
+            loss = model(IMAGES).square().sum()
+        loss.backward()  # outside of the block
+        assert len(weights) == 3
+    for a, b in zip(plain.parameters(), thrifty.parameters(), strict=True):
+        close(a.grad, b.grad)
+
+
+def test_two_threads_do_not_disturb_each_other():
+    """The model runs in another thread while this one calls a module that is not recorded."""
+    model, outside = vit(), MultiHeadAttention(8, 2)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def wait(*_):
+        inside.set()
+        assert go_on.wait(10)
+
+    model.blocks[1].register_forward_pre_hook(wait)
+    thread = threading.Thread(target=lambda: model(IMAGES))
+    with record_attention(model) as weights:
+        thread.start()
+        assert inside.wait(10)
+        outside(x)
+        go_on.set()
+        thread.join()
+        assert weights == []
+        model(IMAGES)
+    assert len(weights) == 3
 
 
 def test_compiled_models_are_refused():

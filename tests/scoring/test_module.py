@@ -16,7 +16,6 @@ from attn_utils.core.attend import scaled_dot_product_attention
 from attn_utils.core.masks import causal_mask, length_mask
 from attn_utils.scoring import AdditiveAttention, Attn, DotProductAttention, LocationAttention
 from tests.contracts import ATTENTION, MODULE, Attention, Module, random_mask, under
-from tests.contracts.faults import ADAPTERS
 from tests.helpers import close
 
 HALF = [torch.float16, torch.bfloat16]
@@ -551,13 +550,11 @@ MODULES = [
         LocationAttention,
         (4, 5, 6),
         lambda B, n: (torch.randn(B, n, 4), torch.randn(B, n, 5), torch.randn(B, 6, 3)),
-        faults=ADAPTERS,
     ),
     Module(
         AdditiveAttention,
         (4, 5, 6),
         lambda B, n: (torch.randn(B, n, 4), torch.randn(B, n + 1, 5), torch.randn(B, n + 1, 3)),
-        faults=ADAPTERS,
     ),
     Module(
         DotProductAttention,
@@ -568,7 +565,6 @@ MODULES = [
         Attn,
         (4, 5, 6, 3, 2),
         lambda B, n: (torch.randn(B, 1, 4), torch.randn(B, 1, 5), torch.randn(B, 6, 3)),
-        faults=ADAPTERS,
     ),
 ]
 

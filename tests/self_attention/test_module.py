@@ -11,7 +11,6 @@ from attn_utils.core.attend import scaled_dot_product_attention
 from attn_utils.core.masks import causal_mask, length_mask
 from attn_utils.self_attention import SelfAttention
 from tests.contracts import ATTENTION, MODULE, Attention, Module, under
-from tests.contracts.faults import ADAPTERS
 from tests.helpers import close
 
 
@@ -133,7 +132,7 @@ def test_refusals():
 # --- the life of a module ----------------------------------------------------------------------
 
 MODULES = [
-    Module(SelfAttention, (6, 4, 5), lambda B, n: torch.randn(B, n, 6), faults=ADAPTERS),
+    Module(SelfAttention, (6, 4, 5), lambda B, n: torch.randn(B, n, 6)),
 ]
 
 test_life = under(MODULE, MODULES)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from collections import OrderedDict
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,7 +15,6 @@ from torch import nn
 import attn_utils
 from attn_utils.spatial import CBAM, ChannelAttention, SpatialAttention
 from tests.contracts import GATE, MODULE, Gate, Module, under
-from tests.contracts.faults import HOOKS
 from tests.helpers import close
 
 DTYPES = (torch.float64, torch.float32)
@@ -85,7 +87,7 @@ def paper(module, x):
 
 
 class OtherCBAM(nn.Module):
-    """The layout of timm: 1×1 convolutions, pooling that keeps the axes, amax."""
+    """As it is often written: 1×1 convolutions, pooling that keeps the axes, amax."""
 
     def __init__(self, channels, hidden, kernel_size):
         super().__init__()
@@ -132,18 +134,134 @@ def test_equal_to_another_layout_with_its_gradients(shape, dtype):
     close(ours.channel.fc1.weight.grad, theirs.fc1.weight.grad.flatten(1))
 
 
-def test_a_kernel_for_the_other_order_of_the_maps():
-    """The authors' code stacks [max, mean]; ours is [mean, max], and flip(1) converts."""
-    x = draw(2, 5, 6, 7)
-    theirs = draw(1, 2, 7, 7)
-    maps = torch.stack([x.amax(1), x.mean(1)], dim=1)
-    want = F.conv2d(maps, theirs, padding=3).sigmoid()
-    module = SpatialAttention().double()
+class TimmsCBAM(OtherCBAM):
+    """timm's layout: as above, and a BatchNorm behind the convolution."""
+
+    def __init__(self, channels, hidden, kernel_size):
+        super().__init__(channels, hidden, kernel_size)
+        self.conv = nn.Sequential(OrderedDict(conv=self.conv, bn=nn.BatchNorm2d(1)))
+
+
+class AuthorsCBAM(nn.Module):
+    """The authors' layout: layers with biases, [max, mean], a BatchNorm behind the convolution."""
+
+    def __init__(self, channels, hidden):
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Flatten(), nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels)
+        )
+        self.conv = nn.Conv2d(2, 1, 7, padding=3, bias=False)
+        self.bn = nn.BatchNorm2d(1, eps=1e-5, momentum=0.01)
+
+    def forward(self, x):
+        size = x.shape[2:]
+        scores = self.mlp(F.avg_pool2d(x, size)) + self.mlp(F.max_pool2d(x, size))
+        x = x * scores.sigmoid()[:, :, None, None].expand_as(x)
+        maps = torch.cat([x.max(1)[0].unsqueeze(1), x.mean(1).unsqueeze(1)], dim=1)
+        return x * self.bn(self.conv(maps)).sigmoid()
+
+
+def published(module):
+    """With numbers in every place in which a trained module has some."""
+    torch.manual_seed(0)
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point():
+            tensor.normal_(std=0.3)
+        if name.endswith("running_var"):
+            tensor.square_()
+    return module.double()
+
+
+@torch.no_grad()
+def take_over(ours, fc1, fc2, kernel, bn):
+    """As documented."""
+    for mine, theirs in ((ours.channel.fc1, fc1), (ours.channel.fc2, fc2)):
+        mine.weight.copy_(theirs.weight.flatten(1))
+        if theirs.bias is not None:
+            mine.bias.copy_(theirs.bias)
+    ours.spatial.conv.weight.copy_(kernel)
+    ours.spatial.norm.load_state_dict(bn.state_dict())
+
+
+@pytest.mark.parametrize("whose", ["timm", "the authors"])
+def test_published_weights_can_be_taken_over(whose):
+    """Also for more training: outputs, gradients and running statistics agree."""
+    x, y = (draw(4, 8, 6, 7).requires_grad_() for _ in range(2))
+    if whose == "timm":
+        theirs = published(TimmsCBAM(8, 2, 7))
+        ours = CBAM(8, 4, batch_norm=True).double()
+        take_over(ours, theirs.fc1, theirs.fc2, theirs.conv.conv.weight, theirs.conv.bn)
+        bn = theirs.conv.bn
+        ours.spatial.norm.momentum = bn.momentum
+    else:
+        theirs = published(AuthorsCBAM(8, 2))
+        ours = CBAM(8, 4, bias=True, batch_norm=True).double()
+        kernel, bn = theirs.conv.weight.flip(1), theirs.bn
+        take_over(ours, theirs.mlp[1], theirs.mlp[3], kernel, bn)
+        with torch.no_grad():
+            ours.spatial.conv.weight.copy_(theirs.conv.weight)
+            assert (ours.eval()(x) - theirs.eval()(x)).abs().max() > 1e-3  # the flip is needed
+            ours.spatial.conv.weight.copy_(kernel)
+    for training in (False, True):
+        close(ours.train(training)(x), theirs.train(training)(y))
+        with torch.no_grad():
+            close(ours(x), theirs(y))
+    close(ours.spatial.norm.running_var, bn.running_var)
+    weight = draw(4, 8, 6, 7, seed=7)
+    ours(x).backward(weight)
+    theirs(y).backward(weight)
+    close(x.grad, y.grad)
+
+
+# --- hooks, other parts, traced graphs ----------------------------------------------------------
+
+
+def test_another_part_does_not_get_the_callers_tensor_changed():
+    for name in ("channel", "spatial"):
+        module, x = CBAM(8, 4).double(), draw(2, 8, 5, 4)
+        setattr(module, name, nn.Identity())
+        kept = x.clone()
+        with torch.no_grad():
+            close(module(x), (module.channel if name == "spatial" else module.spatial)(x))
+        assert torch.equal(x, kept)
+
+
+def test_what_a_hook_keeps_is_not_overwritten():
+    module, x, seen = CBAM(8, 4).double(), draw(2, 8, 5, 4), []
+    want = module.channel(x).detach()
+    for part in (module.channel, module.spatial):
+        part.register_forward_hook(lambda m, inputs, output: seen.append(output))
     with torch.no_grad():
-        module.conv.weight.copy_(theirs)
-        assert (module.gate(x) - want).abs().max() > 0.1
-        module.conv.weight.copy_(theirs.flip(1))
-    close(module.gate(x), want)
+        output = module(x)
+    assert len(seen) == 2
+    assert torch.equal(seen[0], want)
+    assert torch.equal(seen[1], output)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("make", [lambda: CBAM(8, 4), lambda: CBAM(8, 4, 3, batch_norm=True)])
+def test_a_traced_graph_reads_its_input(make):
+    module, x, others = make().eval(), torch.randn(2, 8, 5, 4), [(5, 8, 7, 6), (1, 8, 4, 9)]
+    with torch.no_grad():
+        traced = torch.jit.trace(module, (x,))
+    for shape in others:
+        y = torch.randn(shape)
+        close(traced(y), module(y))
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+def test_the_older_exporter_to_onnx():
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    module, file = CBAM(8, 4).eval(), io.BytesIO()
+    free = {"x": {0: "B", 2: "H", 3: "W"}}
+    x = torch.randn(2, 8, 5, 4)
+    torch.onnx.export(module, (x,), file, dynamo=False, input_names=["x"], dynamic_axes=free)
+    session = runtime.InferenceSession(file.getvalue())
+    for shape in [(2, 8, 5, 4), (5, 8, 7, 6), (1, 8, 4, 9)]:
+        y = torch.randn(shape)
+        (got,) = session.run(None, {"x": y.numpy()})
+        close(torch.tensor(got), module(y))
 
 
 # --- numbers ------------------------------------------------------------------------------------
@@ -284,6 +402,7 @@ def test_bad_sizes(make, message):
     [
         (draw(2, 7, 3, 3), r"x: expected shape \(B, C, Height, Width\) with C = 8, got \(2, 7, 3"),
         (draw(8, 3, 3), r"x: expected shape \(B, C, Height, Width\) with C = 8, got \(8, 3, 3\)"),
+        (draw(8, 5, 5), r"x: expected shape .* got \(8, 5, 5\)"),
         (draw(2, 8, 0, 3), r"x: expected at least one pixel, got shape \(2, 8, 0, 3\)"),
         (torch.ones(2, 8, 3, 3).long(), r"x: expected floating-point numbers, got torch.int64"),
         ([1.0], r"x: expected a tensor, got list"),
@@ -291,8 +410,9 @@ def test_bad_sizes(make, message):
 )
 def test_bad_input(x, message, call):
     for module in (ChannelAttention(8), CBAM(8)):
-        with pytest.raises(ValueError, match=message):
-            getattr(module.double(), call)(x)
+        for grad in (True, False):
+            with torch.set_grad_enabled(grad), pytest.raises(ValueError, match=message):
+                getattr(module.double(), call)(x)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +443,13 @@ test_gate = under(
 MODULES = [
     Module(ChannelAttention, (8, 4), lambda B, n: torch.randn(B, 8, n, n - 1)),
     Module(SpatialAttention, (3,), lambda B, n: torch.randn(B, 8, n, n - 1)),
-    Module(CBAM, (8, 4, 3), lambda B, n: torch.randn(B, 8, n, n - 1), faults=HOOKS),
+    Module(CBAM, (8, 4, 3), lambda B, n: torch.randn(B, 8, n, n - 1)),
+    Module(
+        CBAM,
+        (8, 4, 3),
+        lambda B, n: torch.randn(B, 8, n, n - 1),
+        {"bias": True},
+    ),
 ]
 
 test_life = under(MODULE, MODULES)

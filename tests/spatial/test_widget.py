@@ -102,6 +102,8 @@ def test_other_objects():
         ({"stem": stem(), "cbam": CBAM(5)}, r"cbam: expected a CBAM for the stem's 6 channels"),
         ({"stem": stem(), "cbam": nn.Identity()}, r"cbam: expected a CBAM .* got Identity"),
         ({"stem": stem(), "cbam": CBAM(6, 2, 3)}, r"cbam: expected .* kernel of 7 × 7, got 3"),
+        ({"stem": stem(), "cbam": CBAM(6, 2, bias=True)}, r"cbam: expected one without biases"),
+        ({"stem": stem(), "cbam": CBAM(6, 2, batch_norm=True)}, r"cbam: expected .* BatchNorm"),
         ({"stem": nn.Sequential(nn.Tanh()), "cbam": CBAM(6)}, r"stem: expected .* got Tanh"),
         ({"stem": nn.Sequential(nn.Conv2d(3, 6, 1)), "cbam": CBAM(6)}, r"one input channel"),
         ({"stem": nn.Sequential(nn.Conv2d(1, 6, 3)), "cbam": CBAM(6)}, r"stem: expected odd"),
