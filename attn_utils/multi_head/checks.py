@@ -231,14 +231,9 @@ def _check_without_each(without_each: Callable[[Tensor, Tensor, Tensor], Any]) -
 
     total = given.sum(dim=1, keepdim=True)  # (N, 1, C)
     want = share(bias + total - given)
-    got = without_each(given, bias, labels)
-    if not all(torch.equal(a, b) for a, b in zip(kept, (given, bias, labels), strict=True)):
-        raise Mistake("your function changes its inputs: the next call would find other numbers")
-    if isinstance(got, list | tuple):
-        got = torch.as_tensor([float(entry) for entry in got])
     everybody = share(bias + total)
     compare(
-        got,
+        without_each(given, bias, labels),
         want,
         "the accuracies",
         {
