@@ -131,7 +131,11 @@ WRONG = [
         attention(given=lambda q, k, v, o: (q.T, k.T, v.T, o.T)),
         "as nn.Linear stores them",
     ),
-    ("attend", attention(given=lambda q, k, v, o: (q.T, k.T, v.T, o)), "projections are transposed"),
+    (
+        "attend",
+        attention(given=lambda q, k, v, o: (q.T, k.T, v.T, o)),
+        "projections are transposed",
+    ),
     ("attend", attention(given=lambda q, k, v, o: (k, q, v, o)), "queries and keys are exchanged"),
     ("attend", attention(given=lambda q, k, v, o: (q, k, k, o)), "the values are the keys"),
     ("attend", attention(dim=-2), "over the queries"),
