@@ -131,7 +131,9 @@ def cells(row: dict[str, Any]) -> str:
     memory = "" if row["memory"] is None else f"{row['memory']:.2f}"
     if row["memory_bound"] is not None and row["memory"] <= row["memory_bound"]:
         memory += f", ≤ {row['memory_bound']:.2f}"
-    what = re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr>", row["what"])  # long names break on a phone
+    what = re.sub(
+        r"(?<=[a-z])(?=[A-Z])|(?<=_)", "<wbr>", row["what"]
+    )  # long names break on a phone
     return f"| {what} | {row['n'] or ''} | {time} | {memory} |"
 
 
