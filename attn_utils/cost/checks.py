@@ -155,6 +155,7 @@ def _check_longest(longest: Callable[[int, int, int], Any]) -> None:
         if not isinstance(got, int):
             raise Mistake(f"a length is an integer, got {got}")
         wrong = {
+            math.isqrt(budget): "the heads, the bytes and the second matrix are missing",
             math.isqrt(budget // (heads * itemsize)): "one matrix fits, but scores and weights are "
             "two, side by side",
             math.isqrt(budget // (2 * itemsize)): "the heads are missing: each has n² scores",

@@ -79,7 +79,7 @@ const crossingsInWords = ({ now, state }) => {
   const other = `${state.num_heads} heads do not divide ${grouped(state.width)}`;
   return [
     `Scores and weighted sum cost as much as the four projections from n = ${projections} on,`,
-    `the attention more than the MLP from n = ${mlp} on.`,
+    `the whole attention, projections and softmax included, more than the MLP from n = ${mlp} on.`,
     `Explicit attention fits up to n = ${explicit}, fused up to n = ${fused}.`,
     ...(now.heads === state.num_heads ? [] : [`${other}: counted with ${now.heads}.`]),
   ].join(" ");
@@ -88,8 +88,10 @@ const crossingsInWords = ({ now, state }) => {
 const buildStage = (view) => {
   const curves = [operationCurves(view), memoryCurves(view)];
   const panels = [partTable(), memoryBars(), ...curves];
-  const words = element("p", { className: "aw-hint aw-words" });
-  view.w.stage.append(...panels.map(({ node }) => node), words);
+  const words = element("p", { className: "aw-hint" });
+  const summary = element("summary", { textContent: "Where the curves meet" });
+  const answer = element("details", { className: "aw-words" }, summary, words); // goals aim at it
+  view.w.stage.append(...panels.map(({ node }) => node), answer);
   let resting;
   return () => {
     for (const panel of panels) panel.draw(view);

@@ -94,8 +94,9 @@ def _check_attend(multi_head: Callable[..., Any]) -> None:
         dim: int = -1,
         heads: int = H,
         onward: Tensor = W_o,
+        inward: tuple[Tensor, Tensor, Tensor] = (W_q, W_k, W_v),
     ) -> Tensor:
-        q, k, v = (cut(x @ W, heads) for W in (W_q, W_k, W_v))
+        q, k, v = (cut(x @ W, heads) for W in inward)
         weights = (q @ k.transpose(-2, -1) * scale).softmax(dim=dim)
         return joined(weights @ v) @ onward
 
@@ -130,6 +131,18 @@ def _check_attend(multi_head: Callable[..., Any]) -> None:
             "the output matrix W_o is missing": attend(onward=torch.eye(D)),
             "W_o is transposed: row vectors are multiplied from the left, heads @ W_o": (
                 attend(onward=W_o.T)
+            ),
+            "the matrices are used as nn.Linear stores them; here x @ W, without a transpose": (
+                attend(inward=(W_q.T, W_k.T, W_v.T), onward=W_o.T)
+            ),
+            "the projections are transposed: row vectors are multiplied from the left, x @ W": (
+                attend(inward=(W_q.T, W_k.T, W_v.T))
+            ),
+            "queries and keys are exchanged: a row of the scores belongs to a query": (
+                attend(inward=(W_k, W_q, W_v))
+            ),
+            "the values are the keys: they have a matrix of their own, W_v": (
+                attend(inward=(W_q, W_k, W_k))
             ),
             "there is only one head of the full width: cut the projections into num_heads slices": (
                 attend(heads=1, scale=root_D)
@@ -205,25 +218,22 @@ def _boolean(got: Any, what: str) -> Tensor:
 def _check_without_each(without_each: Callable[[Tensor, Tensor, Tensor], Any]) -> None:
     """Exercise 7.4: the accuracy with each head muted."""
     generator = torch.Generator().manual_seed(11)
-    N, H, C = 240, 3, 4
+    N, H, C = 240, 4, 5
     labels = torch.randint(C, (N,), generator=generator)
     given = torch.randn(N, H, C, generator=generator)
-    # heads of different worth, and a bias that matters
+    # heads of different worth, in no order, and a bias that matters
     right = torch.nn.functional.one_hot(labels, C)[:, None]  # (N, 1, C)
-    given += torch.tensor([2.2, 1.0, 0.3])[:, None] * right
-    bias = torch.tensor([0.0, 1.5, -1.0, 0.5])
+    given += torch.tensor([1.0, 2.2, 0.3, 1.6])[:, None] * right
+    bias = torch.tensor([0.0, 1.5, -1.0, 0.5, -0.5])
 
     def share(logits: Tensor) -> Tensor:  # (N, H, C) -> (H,)
         return (logits.argmax(dim=-1) == labels[:, None]).double().mean(dim=0)
 
     total = given.sum(dim=1, keepdim=True)  # (N, 1, C)
     want = share(bias + total - given)
-    got = without_each(given, bias, labels)
-    if isinstance(got, list | tuple):
-        got = torch.as_tensor([float(entry) for entry in got])
     everybody = share(bias + total)
     compare(
-        got,
+        without_each(given, bias, labels),
         want,
         "the accuracies",
         {
@@ -241,6 +251,11 @@ def _check_without_each(without_each: Callable[[Tensor, Tensor, Tensor], Any]) -
             "that is what is lost: return the accuracy that is left": everybody - want,
             "that is the share of wrong answers": 1 - want,
             "those are counts: divide by the number of examples": want * N,
+            "those are percent: an accuracy lies between 0 and 1": want * 100,
+            "the accuracies are sorted: entry h belongs to head h": want.sort().values,
+            "the accuracies are sorted, the largest first: entry h belongs to head h": (
+                want.sort(descending=True).values
+            ),
             "that is one number, the accuracy with all heads; there should be one for each head": (
                 everybody[0]
             ),

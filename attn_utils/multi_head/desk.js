@@ -1,7 +1,7 @@
 // One strip for each head: lines on or off, number, name, fader, mute, solo.
 import { button } from "../widgets/kit/controls.js";
 import { element, fixed, freshId } from "../widgets/kit/dom.js";
-import { swatch } from "./lines.js";
+import { badgesOf, swatch } from "./lines.js";
 
 const isAlone = (faders, h) => faders.every((fader, k) => fader > 0 === (k === h));
 
@@ -32,12 +32,16 @@ const soloButton = (w, h, name) => {
   return button("Solo", press, { ariaLabel: `Solo ${name}` });
 };
 
-const stripOf = (w, h, name) => {
+// Steps of a tenth, and of a hundredth below it: a nearly mute head may still decide the answer.
+const stepAt = (value) => (value > 0.1 ? 0.1 : 0.01);
+const onStep = (value) => (value > 0.1 ? Math.ceil(10 * value - 1e-6) / 10 : value);
+
+const stripOf = (w, h, name, badge) => {
   const { min, max } = w.spec("faders");
   const labels = { id: freshId(), ariaLabel: `fader of ${name}` };
-  const fader = element("input", { type: "range", min, max, step: 0.1, ...labels });
+  const fader = element("input", { type: "range", min, max, ...labels });
   fader.addEventListener("input", () =>
-    w.set("faders", w.get("faders").with(h, Number(fader.value))),
+    w.set("faders", w.get("faders").with(h, onStep(Number(fader.value)))),
   );
   fader.addEventListener("change", () => w.commit());
   const lines = element("input", { type: "checkbox", ariaLabel: `lines of ${name}` });
@@ -47,7 +51,7 @@ const stripOf = (w, h, name) => {
   });
   const value = element("span", { className: "aw-value", ariaHidden: "true" });
   const [mute, solo] = [muteButton(w, h, name), soloButton(w, h, name)];
-  const number = element("b", { textContent: h + 1 });
+  const number = element("b", { textContent: badge });
   const label = { htmlFor: fader.id, className: "aw-head-name" };
   const node = element(
     "li",
@@ -60,8 +64,9 @@ const stripOf = (w, h, name) => {
 };
 
 const drawStrip = ({ node, fader, lines, value, mute, solo }, h, faders, shown) => {
+  fader.step = stepAt(faders[h]);
   fader.value = faders[h];
-  value.textContent = fixed(faders[h], 1);
+  value.textContent = fixed(faders[h], faders[h] < 0.1 ? 2 : 1);
   fader.setAttribute("aria-valuetext", value.textContent);
   lines.checked = shown[h] > 0;
   mute.setAttribute("aria-pressed", faders[h] === 0);
@@ -70,7 +75,8 @@ const drawStrip = ({ node, fader, lines, value, mute, solo }, h, faders, shown) 
 };
 
 export const faderDesk = (w, names) => {
-  const strips = names.map((name, h) => stripOf(w, h, name));
+  const badges = badgesOf(names);
+  const strips = names.map((name, h) => stripOf(w, h, name, badges[h]));
   return {
     node: element("ul", { className: "aw-heads" }, ...strips.map((strip) => strip.node)),
     draw(faders, shown) {

@@ -58,22 +58,27 @@ const cardOf = ({ size, card, middle }, i, side) => {
   return { text, group: svg("g", { class: side ? "aw-key" : "aw-query" }, box, text) };
 };
 
-const askBy = (w, group, i) => {
-  group.addEventListener("pointerenter", () => {
-    w.set("query", i);
-    w.commitSoon();
+// A pointer over a card shows its lines for as long as it stays; a click or a tap chooses it.
+const askBy = (group, i, { point, choose }) => {
+  group.addEventListener("pointerenter", (event) => {
+    if (event.pointerType === "mouse") point(i);
   });
-  group.addEventListener("click", () => {
-    w.set("query", i);
-    w.commit();
-  });
+  group.addEventListener("pointerleave", () => point(-1));
+  group.addEventListener("click", () => choose(i));
+};
+
+// What stands on a head's lines: the number in its name, its initial beside such, or its position.
+export const badgesOf = (names) => {
+  const numbers = names.map((name) => name.match(/\d+$/)?.[0]);
+  const isNumbered = numbers.some(Boolean);
+  return numbers.map((number, h) => number ?? (isNumbered ? names[h][0] : String(h + 1)));
 };
 
 // Its lines from the chosen query, a number on each strong one, and one path for all other queries.
-const headInk = (h, S) => {
+const headInk = (h, S, badge) => {
   const mark = () => {
     const disc = coloured(svg("circle", { r: 8 }), "fill", h);
-    return svg("g", {}, disc, svg("text", { y: 4, "text-anchor": "middle" }, String(h + 1)));
+    return svg("g", {}, disc, svg("text", { y: 4, "text-anchor": "middle" }, badge));
   };
   const line = () => coloured(svg("line", { "stroke-dasharray": dashOf(h) }), "stroke", h);
   return {
@@ -83,16 +88,16 @@ const headInk = (h, S) => {
   };
 };
 
-export const linePanel = (w, data, room) => {
+export const linePanel = (data, room, ways) => {
   const layout = layoutOf(data, room);
   const { width, height } = layout;
   const cards = [data.T, data.S].map((count, side) =>
     Array.from({ length: count }, (_, i) => cardOf(layout, i, side)),
   );
   cards[0].forEach(({ group }, i) => {
-    askBy(w, group, i);
+    askBy(group, i, ways);
   });
-  const heads = Array.from({ length: data.H }, (_, h) => headInk(h, data.S));
+  const heads = badgesOf(data.heads).map((badge, h) => headInk(h, data.S, badge));
   const node = svg(
     "svg",
     { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", class: "aw-lines" },

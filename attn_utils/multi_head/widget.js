@@ -39,8 +39,9 @@ function render({ model, el, signal }) {
     data,
     study: studyOf(data),
     now: () => computed({ ...data, faders: w.get("faders") }),
+    pointed: -1, // the query under the pointer: its lines are shown, nothing is chosen
     guessed: null, // {example, c}: the reader's last guess
-    hits: 0, // guesses that were right
+    hits: new Set(), // examples that were guessed rightly, with lines to guess from
   };
   addControls(view);
   addPanels(view);
@@ -51,9 +52,14 @@ function render({ model, el, signal }) {
   );
 }
 
-// The query that is asked: the one chosen, or the one that the task asks of the example.
-const queryNow = ({ w, data }) =>
-  w.get("query") < 0 ? (data.asked[w.get("example")] ?? 0) : w.get("query");
+const askedIn = ({ w, data }) => data.asked[w.get("example")] ?? 0;
+
+// The query whose lines are drawn: pointed at, chosen, or the one that the task asks of the example.
+const queryNow = (view) => {
+  if (view.pointed >= 0) return view.pointed;
+  const chosen = view.w.get("query");
+  return chosen < 0 ? askedIn(view) : chosen;
+};
 
 const isRightNow = ({ w, data, now }) => {
   const n = w.get("example");
@@ -89,7 +95,7 @@ const addControls = (view) => {
     if (view.guessed?.example !== example) view.guessed = null;
   });
   w.show("guessing", (on) => {
-    if (!on) Object.assign(view, { guessed: null, hits: 0 });
+    if (!on) Object.assign(view, { guessed: null, hits: new Set() });
   });
 };
 
@@ -115,7 +121,16 @@ const addPanels = (view) => {
   const room = w.stage.clientWidth || 670; // read once: asking again after a change costs a layout
   Object.assign(view, {
     level,
-    lines: linePanel(w, data, room),
+    lines: linePanel(data, room, {
+      point(i) {
+        view.pointed = i;
+        draw(view);
+      },
+      choose(i) {
+        w.set("query", i === askedIn(view) ? -1 : i); // -1 follows the task to other examples
+        w.commit();
+      },
+    }),
     desk: faderDesk(w, data.heads),
     answers: answerPanel(data.classes, (c) => guess(view, c)),
     reading: paragraph("aw-reading"),
@@ -128,7 +143,7 @@ const addPanels = (view) => {
     element(
       "section",
       { className: "aw-desk" },
-      paragraph("aw-heading", "How loud is each head? A tick draws its lines."),
+      paragraph("aw-heading", "How loud is each part? A tick draws its lines."),
       view.desk.node,
       view.tally,
       element("span", { className: "aw-track", ariaHidden: "true" }, level, rest),
@@ -149,7 +164,8 @@ const guess = (view, c) => {
   const example = w.get("example");
   const answer = view.now().predicted[example];
   view.guessed = { example, c };
-  if (c === answer) view.hits += 1;
+  const isLinesSeen = w.get("faders").some((fader, h) => fader > 0 && w.get("shown")[h] > 0);
+  if (c === answer && isLinesSeen) view.hits.add(example);
   const [own, theirs, right] = [c, answer, data._labels[example]].map((k) => data.classes[k]);
   const praise = c === answer ? " Well read." : "";
   w.say(`You say ${own}, the heads answer ${theirs}, right is ${right}.${praise}`);
@@ -234,8 +250,8 @@ const goalsOf = (view) => {
       reached: () => H > 1 && muted() === H - 1 && isRightNow(view),
     },
     {
-      text: "Tick “let me guess first” and foretell three answers from the lines.",
-      reached: () => view.hits >= 3,
+      text: "Tick “let me guess first” and predict the answers of three examples from the lines.",
+      reached: () => view.hits.size >= 3,
     },
   ].filter(Boolean);
 };

@@ -68,10 +68,10 @@ def _check_encode(encode: Callable[[int, int], Any]) -> None:
 @exercise("positional_encoding.shift")
 def _check_shift(shift: Callable[[int, int], Any]) -> None:
     """Exercise 6.2: the matrix that moves the encoding by k positions."""
-    d = 6
-    eye = torch.eye(d)
-    for k in (1, 4):
+    for k, d in ((1, 6), (4, 6), (-3, 8), (0, 2)):
+        eye = torch.eye(d)
         angles = _angles(torch.tensor([k]), d)[0]
+        pairs = torch.arange(d // 2).double()
         want = _blocks(angles)
         only_first = eye.double().clone()
         only_first[:2, :2] = want[:2, :2]
@@ -82,6 +82,16 @@ def _check_shift(shift: Callable[[int, int], Any]) -> None:
             f"shift_matrix({k}, {d})",
             {
                 "nothing is shifted yet: this is the identity": eye,
+                "the 2 is missing: the frequency is 10000^(-2j/d) for pair j": (
+                    _blocks(k * 10000.0 ** (-pairs / d))
+                ),
+                "the exponent counts twice: pair j has the frequency 10000^(-2j/d)": (
+                    _blocks(k * 10000.0 ** (-4 * pairs / d))
+                ),
+                "a negative k shifts backwards: its sign counts": _blocks(angles.abs()),
+                "the frequencies are those of width 6, whatever d is": (
+                    _blocks(k * 10000.0 ** (-2 * pairs / 6))
+                ),
                 "it shifts backwards: the signs of the two sines are swapped": want.T,
                 "every pair turns at the same pace: pair j has its own frequency 10000^(-2j/d)": (
                     _blocks(angles[:1].expand(d // 2))
@@ -92,9 +102,7 @@ def _check_shift(shift: Callable[[int, int], Any]) -> None:
                 "both sines have the same sign: that is no rotation": (
                     want.abs().where(torch.eye(d) == 0, want)
                 ),
-                "k is not used: this is the shift by 1": (
-                    _blocks(_angles(torch.tensor([1]), d)[0]) if k > 1 else torch.zeros(0)
-                ),
+                "k is not used: this is the shift by 1": _blocks(_angles(torch.tensor([1]), d)[0]),
             },
         )
 
@@ -130,6 +138,9 @@ def _check_rotate(rotate: Callable[[Tensor, int], Any]) -> None:
         encoded = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
         mistakes = {
             "nothing is turned yet": x,
+            "it counts from 1: the first row stands at position start": (
+                turned(_angles(positions + 1, 6))
+            ),
             "it turns the wrong way round: the minus belongs to the first coordinate": (
                 turned(-angles)
             ),
@@ -150,9 +161,6 @@ def _check_rotate(rotate: Callable[[Tensor, int], Any]) -> None:
             )
             mistakes["all rows are turned alike, by start: row t stands at start + t"] = turned(
                 _angles(torch.full((5,), start), 6)
-            )
-            mistakes["it counts from 1: the first row stands at position start"] = turned(
-                _angles(positions + 1, 6)
             )
         compare(rotate(x, start), turned(angles), f"rotate(x, {start})", mistakes)
 

@@ -158,8 +158,10 @@ const refusalOf = ({ trained }, { encoding, position }) => {
 };
 
 const legendOf = ({ encoding, look_back }) => {
-  if (encoding === "learned")
-    return "A learned row has no clockwork: its pairs are drawn as hands, of any length.";
+  if (encoding === "learned") {
+    const still = look_back ? " No matrix shifts it: looking back does nothing here." : "";
+    return `A learned row has no clockwork: its pairs are drawn as hands, of any length.${still}`;
+  }
   const hands =
     encoding === "rotary"
       ? "A query's pairs as hands, turned by position · frequency."
@@ -189,9 +191,10 @@ const goalsOf = (view) => {
     },
     {
       text:
-        "Make two positions below 60, at least 10 apart, look nearly the same (score 0.98): " +
-        "which width and base?",
-      reached: () => isTurning() && reachFrom(10, 60).some((score) => score >= 0.98),
+        "Make two positions below 60, at least 10 apart, look nearly the same (score 0.98), " +
+        "with a base below 1,000: which width and base?",
+      reached: () =>
+        isTurning() && w.get("base") < 1000 && reachFrom(10, 60).some((score) => score >= 0.98),
     },
     {
       text:

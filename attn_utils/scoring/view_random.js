@@ -63,7 +63,7 @@ const dimensionMarker = (view, plot, dots) => {
   const { announce } = draggable(w, plot, node, {
     move: (x) => w.set("dimension", stops[nearestStop(stops, x)]),
     nudge: (dx, dy) => {
-      const at = nearestStop(stops, w.get("dimension")) + Math.sign(dx + dy);
+      const at = nearestStop(stops, w.get("dimension")) + dx + dy;
       w.set("dimension", stops[clamp(at, 0, stops.length - 1)]);
     },
     describe: () => {

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -39,6 +40,8 @@ def cache(n, layers, heads, d, size):
         ("longest", lambda b, h, i: int((b / (2 * h * i)) ** 0.5)),
         ("cache", cache),
         ("cache", lambda n, layers, h, d, i: torch.tensor(2 * n * layers * h * d * i)),
+        ("cache", lambda *sizes: np.prod(np.array(sizes)) * 2),
+        ("longest", lambda b, h, i: np.int64(math.isqrt(b // (2 * h * i)))),
     ],
 )
 def test_right_answers_pass(name, answer):
@@ -97,6 +100,7 @@ WRONG = [
     ("merge", in_place, "changed the caller's one"),
     ("merge", lambda a: a, "your code stopped"),
     ("longest", lambda b, h, i: ..., "nothing has been computed"),
+    ("longest", lambda b, h, i: int(math.sqrt(b)), "second matrix are missing"),
     ("longest", lambda b, h, i: math.isqrt(b // (h * i)), "side by side"),
     ("longest", lambda b, h, i: math.isqrt(b // (2 * i)), "heads are missing"),
     ("longest", lambda b, h, i: math.isqrt(b // (2 * h)), "bytes and numbers"),

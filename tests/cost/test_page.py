@@ -54,6 +54,11 @@ def test_typing_choosing_and_arrow_keys(watch: Watch) -> None:
     settle(page)
     n = int(field.input_value())
     assert n == round(3030 / 1.01**10)
+    for key, end in (("End", "max"), ("Home", "min")):
+        page.keyboard.press(key)
+        settle(page)
+        assert field.input_value() == marker.get_attribute(f"aria-value{end}")
+    field.fill(str(n))
     # spoken values follow once things rest
     expect(marker).to_have_attribute("aria-valuetext", re.compile(f"^{n:,} tokens: explicit "))
     field.fill("7")  # too few: nothing happens until the field is left, then the least there is

@@ -26,8 +26,19 @@ def uncut(x, heads):
     return x.reshape(len(x), heads, x.shape[1], -1)
 
 
-def attention(*, cut=split, join="right", scale="d", dim=-1, onward="W_o", heads=None):
-    def multi_head(x, W_q, W_k, W_v, W_o, num_heads):
+def attention(
+    *,
+    cut=split,
+    join="right",
+    scale="d",
+    dim=-1,
+    onward="W_o",
+    heads=None,
+    given=lambda *weights: weights,
+):
+    def multi_head(x, *weights):
+        *weights, num_heads = weights
+        W_q, W_k, W_v, W_o = given(*weights)
         H = heads or num_heads
         q, k, v = (cut(x @ W, H) for W in (W_q, W_k, W_v))
         width = {"d": q.shape[-1], "D": x.shape[-1], "H": H, "none": 1}[scale]
@@ -58,9 +69,14 @@ def accuracies(logits_of, *, after=lambda share: share):
 def by_loop(contributions, bias, labels):
     shares = []
     for h in range(contributions.shape[1]):
-        logits = bias + contributions[:, [k for k in range(3) if k != h]].sum(dim=1)
+        others = [k for k in range(contributions.shape[1]) if k != h]
+        logits = bias + contributions[:, others].sum(dim=1)
         shares.append((logits.argmax(dim=-1) == labels).float().mean())
     return shares
+
+
+def in_place_on_a_copy(contributions, bias, labels):
+    return spoils_its_input(contributions.clone(), bias, labels)
 
 
 def spoils_its_input(contributions, bias, labels):
@@ -79,6 +95,7 @@ def spoils_its_input(contributions, bias, labels):
         ("fold_mask", fold_by_loop),
         ("without_each", accuracies(lambda c, total, b: b + total - c)),
         ("without_each", by_loop),
+        ("without_each", in_place_on_a_copy),
     ],
 )
 def test_right_answers_pass(name, answer):
@@ -109,6 +126,18 @@ WRONG = [
     ("attend", attention(onward="none"), "W_o is missing"),
     ("attend", attention(onward="T"), "W_o is transposed"),
     ("attend", attention(heads=1), "only one head"),
+    (
+        "attend",
+        attention(given=lambda q, k, v, o: (q.T, k.T, v.T, o.T)),
+        "as nn.Linear stores them",
+    ),
+    (
+        "attend",
+        attention(given=lambda q, k, v, o: (q.T, k.T, v.T, o)),
+        "projections are transposed",
+    ),
+    ("attend", attention(given=lambda q, k, v, o: (k, q, v, o)), "queries and keys are exchanged"),
+    ("attend", attention(given=lambda q, k, v, o: (q, k, k, o)), "the values are the keys"),
     ("attend", attention(dim=-2), "over the queries"),
     ("attend", attention(dim=1), "over the heads"),
     (
@@ -157,6 +186,23 @@ WRONG = [
         "one for each head",
     ),
     ("without_each", accuracies(lambda c, total, b: (b + total).expand_as(c)), "no head is muted"),
+    (
+        "without_each",
+        accuracies(lambda c, total, b: b + total - c, after=lambda s: 100 * s),
+        "percent",
+    ),
+    (
+        "without_each",
+        accuracies(lambda c, total, b: b + total - c, after=lambda s: s.sort().values),
+        "sorted",
+    ),
+    (
+        "without_each",
+        accuracies(
+            lambda c, total, b: b + total - c, after=lambda s: s.sort(descending=True).values
+        ),
+        "largest first",
+    ),
     ("without_each", spoils_its_input, "changed the caller's "),
 ]
 

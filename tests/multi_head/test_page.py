@@ -71,6 +71,10 @@ def test_faders_mute_and_solo(watch: Watch) -> None:
     page.keyboard.press("ArrowLeft")
     agree(page, HeadExplorer(faders=[1, 1, 0.9, 1]))
     assert fader.get_attribute("aria-valuetext") == "0.9"
+    fade(page, "everybody", 0.1)
+    for key, value in (("ArrowLeft", 0.09), ("ArrowRight", 0.1), ("ArrowRight", 0.2)):
+        fader.press(key)
+        agree(page, HeadExplorer(faders=[1, 1, value, 1]))
 
 
 def test_lines_follow_query_faders_and_ticks(watch: Watch) -> None:
@@ -95,10 +99,19 @@ def test_lines_follow_query_faders_and_ticks(watch: Watch) -> None:
     page.keyboard.press("End")
     np.testing.assert_allclose(widths(), drawn[:, 5], atol=1e-4)
     assert query.get_attribute("aria-valuetext") == widget._tokens[0][5]
-    box.locator(".aw-query").nth(2).hover()
+    cards = box.locator(".aw-query")
+    cards.nth(2).hover()
     np.testing.assert_allclose(widths(), drawn[:, 2], atol=1e-4)
     reading = box.locator(".aw-reading").text_content() or ""
     assert reading.startswith(f"{widget._tokens[0][2]} looks mostly at: family → ")
+    query.hover()  # a pointer shows and chooses nothing
+    np.testing.assert_allclose(widths(), drawn[:, 5], atol=1e-4)
+    cards.nth(2).click()
+    query.hover()
+    np.testing.assert_allclose(widths(), drawn[:, 2], atol=1e-4)
+    cards.nth(widget._asked[0]).click()  # the way back to the task's question
+    assert query.get_attribute("aria-valuetext") == "the one asked"
+    cards.nth(2).click()
     press(page, "Mute family")
     box.get_by_label("lines of ring", exact=True).uncheck()
     rows = widths().sum(axis=1)
@@ -154,9 +167,9 @@ def test_the_answer_is_covered_until_guessed(watch: Watch) -> None:
         press(page, "next example")
         settle(page)
         assert box.locator(".aw-answers .aw-right").count() == 0
-        assert "foretell" not in reached(page)
+        assert "predict" not in reached(page)
         classes.nth(labels[at]).click()
-    assert "foretell" in reached(page)
+    assert "predict" in reached(page)
     assert watch.bad == []
 
 

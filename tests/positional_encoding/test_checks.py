@@ -77,6 +77,11 @@ def table(length, d):
     return torch.stack([encode(i, d) for i in range(length)])
 
 
+def rotate_in_place(x, start):
+    x.copy_(rotate(x, start))
+    return x
+
+
 def add_encoding(x, start):
     return x + table(start + len(x), x.shape[1])[start:]
 
@@ -114,6 +119,7 @@ def cut_grid(rows, columns, d):
         ("shift", shift),
         ("shift", lambda k, d: shift(k, d).tolist()),
         ("rotate", rotate),
+        ("rotate", lambda x, s: rotate_in_place(x.clone(), s)),
         ("grid", grid),
     ],
 )
@@ -142,6 +148,11 @@ WRONG = [
     ("shift", same_sign, "no rotation"),
     ("shift", lambda k, d: shift(1, d), "k is not used"),
     ("shift", lambda k, d: None, "nothing has been computed"),
+    ("shift", lambda k, d: shift(k, d, frequency=lambda j, d: 10000 ** (-j / d)), "2 is missing"),
+    ("shift", lambda k, d: shift(k, d, frequency=lambda j, d: 10000 ** (-4 * j / d)), "twice"),
+    ("shift", lambda k, d: shift(abs(k), d), "its sign counts"),
+    ("shift", lambda k, d: shift(k, d, frequency=lambda j, d: 10000 ** (-2 * j / 6)), "width 6"),
+    ("shift", lambda k, d: shift(k, 6), "has shape (6, 6), expected (8, 8)"),
     ("rotate", lambda x, s: ..., "nothing has been computed"),
     ("rotate", lambda x, s: x, "nothing is turned"),
     ("rotate", lambda x, s: rotate(x, s, sign=-1), "wrong way round"),
@@ -152,7 +163,8 @@ WRONG = [
     ("rotate", lambda x, s: rotate(x, s, exponent=lambda d: torch.arange(d // 2) / d), "the 2 is"),
     ("rotate", lambda x, s: rotate(x, 0), "start is not used"),
     ("rotate", lambda x, s: turn(x, torch.full((len(x),), s) if s else torch.arange(5)), "alike"),
-    ("rotate", lambda x, s: rotate(x, s + 1 if s else 0), "counts from 1"),
+    ("rotate", lambda x, s: rotate(x, s + 1), "counts from 1"),
+    ("rotate", lambda x, s: x.copy_(rotate(x, s)), "changed the caller's x"),
     ("grid", lambda r, c, d: table(r * c, d), "numbered through"),
     ("grid", swapped_grid, "halves are swapped"),
     ("grid", lambda r, c, d: grid(r, c, d, False, True), "repeat and repeat_interleave"),

@@ -41,16 +41,19 @@ html[data-theme="dark"] {
 Picture = npt.NDArray[np.float32]
 
 
-def site_of(widget: LiveWidget) -> dict[str, str]:
+def site_of(*widgets: LiveWidget) -> dict[str, str]:
     """Write the page and its scripts, the host and the front end, as ``live_widgets`` does."""
-    stored = json.dumps(Widget.get_manager_state(widgets=[widget]))
-    state, scripts = slim_state(stored, {widget.model_id})
-    view = json.dumps({"model_id": widget.model_id})
+    stored = json.dumps(Widget.get_manager_state(widgets=widgets))
+    state, scripts = slim_state(stored, {widget.model_id for widget in widgets})
+    views = "".join(
+        f'<div><script type="{VIEW}">{json.dumps({"model_id": widget.model_id})}</script></div>'
+        for widget in widgets
+    )
     page = (
         '<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(widget.title)}</title><style>{THEME}</style></head><body>"
-        f'<div><script type="{VIEW}">{view}</script></div>'
+        f"<title>{html.escape(widgets[0].title)}</title><style>{THEME}</style></head><body>"
+        f"{views}"
         f'<script type="{STATE}">{state}</script>'
         '<script src="/live/host.js"></script></body></html>'
     )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from attn_utils.widgets.base import LiveWidget
+from tests.driving import settle
 
-from .bench import Bench, changed_state
+from .bench import URL, Bench, changed_state, site_of
 
 pytestmark = pytest.mark.usefixtures("nothing_bad")
 
@@ -97,6 +99,25 @@ def test_lists_that_do_not_fit_change_nothing(bench: Bench) -> None:
     }
     bench.open(**half)
     assert bench.linked() == {}
+
+
+def test_the_second_of_a_kind_has_links_of_its_own(bench: Bench) -> None:
+    page, name, state = bench.page, bench.widget._name, changed_state(bench.widget)
+    bench.open(**state)
+    query = urlsplit(bench.copied("Copy link")).fragment.removeprefix(name)
+    two = site_of(bench.widget, bench.kind())["/"]
+    page.route(f"{URL}two", lambda route: route.fulfill(body=two, content_type="text/html"))
+    page.goto(f"{URL}two#{name}-2{query}")
+    first, second = (page.locator(".aw[data-ready]").nth(which) for which in (0, 1))
+    second.wait_for()
+    settle(page)
+    for box, want in ((first, bench.kind()), (second, bench.kind(**state))):
+        found = box.evaluate("e => e.numbers()")
+        assert_same({key: np.array(v, np.float64) for key, v in found.items()}, results(want))
+    assert page.evaluate("() => scrollY") > 0
+    second.get_by_role("button", name="Copy link").click()
+    copied = page.evaluate("() => navigator.clipboard.readText()")
+    assert urlsplit(copied).fragment == f"{name}-2{query}"
 
 
 def test_copied_python_rebuilds_the_state(bench: Bench) -> None:

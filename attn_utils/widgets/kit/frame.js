@@ -13,6 +13,7 @@ export const openWidget = ({ model, el, signal }) => {
     model,
     specs,
     name: model.get("_name"),
+    link: undefined, // its name in links: see nameInLinks
     start: traitsOf(model, specs.keys()),
     standalone: "liveHost" in document.documentElement.dataset, // the rendered book, no kernel
     ...buildBox(model),
@@ -26,9 +27,14 @@ export const openWidget = ({ model, el, signal }) => {
   const w = widgetIn(frame, signal);
   frame.tools.append(...frameTools(frame, w));
   el.append(frame.box);
-  // A link to "#cue-explorer" leads to the first explorer of the page.
-  if (frame.standalone && !document.getElementById(frame.name)) frame.box.id = frame.name;
+  if (frame.standalone) frame.box.id = frame.link = nameInLinks(frame.name);
   return w;
+};
+
+// "#cue-explorer" is the first explorer of the page, "#cue-explorer-2" the second.
+const nameInLinks = (name) => {
+  const before = document.querySelectorAll(`.aw-${name}[id]`).length;
+  return before ? `${name}-${before + 1}` : name;
 };
 
 const traitsOf = (model, keys) =>
@@ -112,11 +118,11 @@ const beginDrawing = (frame, drawing, numbers) => {
   frame.box.dataset.ready = "";
 };
 
-const takeOverLink = ({ name, specs, start, model, box }) => {
-  const linked = stateFromLink(name);
+const takeOverLink = ({ link, specs, start, model, box }) => {
+  const linked = stateFromLink(link);
   for (const [key, spec] of specs)
     if (key in linked && fits(spec, linked[key], start[key])) model.set(key, linked[key]);
-  if (Object.keys(linked).length && box.id) box.scrollIntoView();
+  if (Object.keys(linked).length) box.scrollIntoView();
 };
 
 const updateFrame = (frame) => {
@@ -154,7 +160,7 @@ const changedFrom = ({ model, specs }, base) => {
   const keys = [...specs.keys()].filter((key) => !isSame(key));
   return traitsOf(model, keys);
 };
-const linkOfFrame = (frame) => linkTo(frame.name, changedFrom(frame, frame.start));
+const linkOfFrame = (frame) => linkTo(frame.link, changedFrom(frame, frame.start));
 
 const frameTools = (frame, w) => {
   const copyPython = () => {

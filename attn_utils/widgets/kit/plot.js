@@ -133,6 +133,8 @@ const HANDLE_STEPS = {
   ArrowRight: [1, 0],
   ArrowUp: [0, 1],
   ArrowDown: [0, -1],
+  Home: [-1e6, 0], // further than any axis is long
+  End: [1e6, 0],
 };
 
 // Makes an SVG node something to drag and to move by arrow keys (role slider).
