@@ -143,7 +143,7 @@ def _dot_product(answer: Callable[[Tensor, Tensor], Any]) -> None:
             "the weight matrix",
             {
                 # subtracting x²/2, the query's square, gives the same
-                "the square of the key, −x_i²/2, is missing: it differs from key to key, so it does "
+                "the square of the key, −x_i²/2, is missing: it differs from key to key and does "
                 "not cancel (the query's, −x²/2, does)": torch.softmax(dot, dim=-1),
                 "the sign of x_i²/2 is wrong": torch.softmax(dot + keys**2 / 2, dim=-1),
                 "the factor 1/2 of x_i² is missing": torch.softmax(dot - keys**2, dim=-1),

@@ -100,10 +100,9 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", RIGHT)
-def test_right_answers_pass(name):
-    for answer in RIGHT[name]:
-        assert check(name, answer), name
+@pytest.mark.parametrize(("name", "answer"), [(n, a) for n, many in RIGHT.items() for a in many])
+def test_right_answers_pass(name, answer):
+    assert check(name, answer)
 
 
 @pytest.mark.parametrize(

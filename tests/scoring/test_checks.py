@@ -169,7 +169,7 @@ WRONG = {
         (filled_in_place, "changed the caller's scores"),
         (added, "gradient holds NaN"),
         (filled_with(-1e9), "a masked key wins"),
-        (lambda s, m: careful(s, m[:, 0]), "differs from the right one"),
+        (lambda s, m: careful(s, m[:, 0]), "the weights differ"),
     ],
     "scoring.jacobian": [
         (lambda a: None, "nothing has been computed yet"),
