@@ -7,8 +7,8 @@ const matchOf = (asked, key) => key.filter((property, n) => property === asked[n
 export const meanUnder = (weights, values) =>
   weights.reduce((sum, weight, i) => sum + weight * values[i], 0);
 
-// α = softmax(g_s s + g_q q · k) over the things, each (name, use, colour, shape, …).
-export const compute = ({
+// The match of each thing, and its score g_s s + g_q q · k; a thing is (name, use, colour, shape, …).
+export const scoresOf = ({
   use,
   colour,
   shape,
@@ -18,9 +18,16 @@ export const compute = ({
   _things: things,
 }) => {
   const asked = [use, colour, shape];
+  const matches = things.map((thing) => matchOf(asked, thing.slice(1, 4)));
   const scores = Float64Array.from(
-    things,
-    (thing, i) => salienceGain * salience[i] + queryGain * matchOf(asked, thing.slice(1, 4)),
+    matches,
+    (match, i) => salienceGain * salience[i] + queryGain * match,
   );
+  return { matches, scores };
+};
+
+// α = softmax of the scores.
+export const compute = (state) => {
+  const { scores } = scoresOf(state);
   return { weights: softmaxInto(scores, new Float64Array(scores.length)) };
 };

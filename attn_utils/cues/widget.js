@@ -2,12 +2,13 @@
 import { field, select, slider } from "../widgets/kit/controls.js";
 import { clamp, element, fixed, freshId, holdTouch, setAll, svg } from "../widgets/kit/dom.js";
 import { onceShown, openWidget } from "../widgets/kit/frame.js";
-import { compute, meanUnder } from "./compute.js";
+import { compute, meanUnder, scoresOf } from "./compute.js";
 import { drawings } from "./drawings.js";
 
 const LIGHT = 65000; // area of all discs together: attention is scarce, it can only be moved
 const DIAL = 4; // gain at the ends of the dial
-const STROKE = 0.05; // how much salience one stroke or one key adds
+const STROKE = 0.05; // how much saliency one stroke or one key adds
+const TAP = 0.2; // and the first touch, so that a few taps are enough
 const STATE = ["use", "colour", "shape", "salience_gain", "query_gain", "salience", "_things"];
 
 // ---- controls: the query, the two gains, and one dial that moves both
@@ -15,9 +16,9 @@ const STATE = ["use", "colour", "shape", "salience_gain", "query_gain", "salienc
 const dialWords = (salience, query) => {
   const onPath = query > 0 ? Math.abs(salience + query - 1) < 0.02 : salience <= 1;
   if (!onPath) return "your own mix";
-  if (query > 0) return query === 1 ? "query only" : "from salience to query";
+  if (query > 0) return query === 1 ? "query only" : "from saliency to query";
   if (salience === 0) return "average pooling";
-  return salience === 1 ? "salience only" : "towards salience";
+  return salience === 1 ? "saliency only" : "towards saliency";
 };
 
 const gainDial = (w) => {
@@ -39,13 +40,6 @@ const gainDial = (w) => {
     },
   };
 };
-
-const brushChoice = () =>
-  element(
-    "select",
-    { id: freshId() },
-    ...["brighter", "dimmer"].map((word) => element("option", { value: word, textContent: word })),
-  );
 
 const group = (legend, ...fields) =>
   element(
@@ -71,8 +65,9 @@ const thingNode = (thing, palette) => {
 };
 
 const HINT =
-  "Paint over a thing to change its salience, or use the arrow keys. The cross is where the eye " +
-  "goes: the weighted mean of the places.";
+  "Tap a thing or paint over it to change its saliency; the number shows what you have painted. " +
+  "With the keyboard, left and right choose a thing, up and down paint it. The cross is where the " +
+  "eye goes: the weighted mean of the places.";
 
 const deskOf = (things, palette) => {
   const [mask, glow] = [freshId(), freshId()];
@@ -87,6 +82,7 @@ const deskOf = (things, palette) => {
     svg("path", { d: "M-15,0 H15 M0,-15 V15" }),
   );
   const nodes = things.map((thing) => thingNode(thing, palette));
+  const tags = things.map(({ x, y }) => svg("text", { class: "aw-tag", x, y: y + 5 }));
   const stop = (offset, look = {}) => svg("stop", { offset, "stop-color": "#000", ...look });
   const light = svg("rect", { ...whole, fill: "#fff" });
   const dark = { fill: "#10131c", "fill-opacity": 0.66, mask: `url(#${mask})` };
@@ -103,14 +99,16 @@ const deskOf = (things, palette) => {
     ...glows,
     ...nodes,
     svg("rect", { ...whole, ...dark, "pointer-events": "none" }),
+    ...tags,
     eye,
   );
   scene.setAttribute(
     "aria-label",
-    "Desk with twelve things. Left and right choose a thing, up and down change its salience.",
+    "Desk with twelve things. Left and right choose a thing, up and down change its saliency.",
   );
   const hint = element("p", { className: "aw-hint", textContent: HINT });
-  return { node: element("div", { className: "aw-scene" }, scene, hint), discs, glows, nodes, eye };
+  const node = element("div", { className: "aw-scene" }, scene, hint);
+  return { node, discs, glows, nodes, tags, eye };
 };
 
 // ---- the numbers beside it
@@ -118,40 +116,56 @@ const deskOf = (things, palette) => {
 const weightList = (things) => {
   const rows = things.map(({ name }) => {
     const bar = element("span", { className: "aw-bar" });
-    const number = element("span", { className: "aw-number" });
+    const [score, number] = [0, 1].map(() => element("span", { className: "aw-number" }));
     const track = element("span", { className: "aw-track" }, bar);
     const label = element("span", { textContent: name });
-    return { bar, number, node: element("li", {}, label, track, number) };
+    return { bar, score, number, node: element("li", {}, label, score, track, number) };
   });
+  const heads = ["", "score", "", "weight"].map((textContent) => element("span", { textContent }));
+  const head = element("li", { className: "aw-head" }, ...heads);
   const swatch = element("span", { className: "aw-swatch" });
   const blend = element("span");
+  const why = element("p", { className: "aw-why" });
   const list = { className: "aw-weights", ariaLabel: "weights" };
   const node = element(
     "div",
     { className: "aw-side" },
-    element("ol", list, ...rows.map((row) => row.node)),
+    element("ol", list, head, ...rows.map((row) => row.node)),
+    why,
     element("p", { className: "aw-blend" }, swatch, blend),
   );
-  return { node, rows, swatch, blend };
+  return { node, rows, why, swatch, blend };
 };
 
 // ---- drawing
 
 const valuesOf = ({ w, weights }, i) =>
-  `salience ${fixed(w.get("salience")[i])}, weight ${fixed(weights[i], 3)}`;
+  `saliency ${fixed(w.get("salience")[i])}, weight ${fixed(weights[i], 3)}`;
+
+// Where the chosen thing's score comes from.
+const drawWhy = ({ w, list, things, matches, scores, current: i }) => {
+  const [salience, query] = ["salience_gain", "query_gain"].map((name) => fixed(w.get(name), 1));
+  const cues = `${salience} · ${fixed(w.get("salience")[i])} + ${query} · ${matches[i]}`;
+  list.why.textContent =
+    "Score = saliency gain · saliency + query gain · match. " +
+    `${things[i].name}: ${cues} = ${fixed(scores[i])}.`;
+};
 
 const drawThings = (view) => {
-  const { w, desk, list, things, weights } = view;
+  const { w, desk, list, things, weights, scores, unpainted } = view;
   const top = Math.max(...weights);
+  const salience = w.get("salience");
   things.forEach((thing, i) => {
     const radius = Math.sqrt((LIGHT * weights[i]) / Math.PI);
     for (const disc of [desk.discs[i], desk.glows[i]]) disc.setAttribute("r", radius);
     list.rows[i].bar.style.width = `${100 * weights[i]}%`;
+    list.rows[i].score.textContent = fixed(scores[i]);
     list.rows[i].number.textContent = fixed(weights[i], 3);
+    desk.tags[i].textContent = salience[i] === unpainted[i] ? "" : fixed(salience[i]);
     list.rows[i].node.classList.toggle("aw-top", weights[i] === top);
     setAll(desk.nodes[i], {
       "aria-label": thing.name,
-      "aria-valuenow": fixed(w.get("salience")[i]),
+      "aria-valuenow": fixed(salience[i]),
       "aria-valuetext": valuesOf(view, i),
     });
   });
@@ -164,16 +178,19 @@ const drawMeans = ({ desk, list, things, weights }) => {
   desk.eye.setAttribute("transform", `translate(${x.toFixed(1)} ${y.toFixed(1)})`);
   const rgb = [0, 1, 2].map((channel) => Math.round(mean((thing) => thing.rgb[channel])));
   list.swatch.style.background = `rgb(${rgb})`;
-  list.blend.textContent = `blended colour value: ${rgb.map((v) => fixed(v / 255)).join(", ")}`;
+  const shares = rgb.map((v) => fixed(v / 255)).join(", ");
+  list.blend.textContent = `weighted mean of the colours (red, green, blue): ${shares}`;
 };
 
 const weigh = (view) => {
-  view.weights = compute(view.w.state(STATE)).weights;
+  const state = view.w.state(STATE);
+  Object.assign(view, compute(state), scoresOf(state));
 };
 const draw = (view) => {
   weigh(view);
   drawThings(view);
   drawMeans(view);
+  drawWhy(view);
   view.dial.draw();
 };
 
@@ -190,13 +207,14 @@ const choose = (view, i) => {
   view.current = (i + nodes.length) % nodes.length;
   nodes[view.current].setAttribute("tabindex", 0);
   nodes[view.current].focus({ preventScroll: true });
+  drawWhy(view);
 };
 const tell = (view, i) => {
   const { name, key } = view.things[i];
   view.w.say(`${name} (${key.join(", ")}): ${valuesOf(view, i)}`);
 };
-const stroke = (view, i) => {
-  paint(view, i, view.brush.value === "brighter" ? STROKE : -STROKE);
+const stroke = (view, i, size = STROKE) => {
+  paint(view, i, view.w.get("painting") === "brighter" ? size : -size);
   requestAnimationFrame(() => tell(view, i));
 };
 
@@ -207,7 +225,7 @@ const hearPointer = (view, node, i) => {
     node.releasePointerCapture?.(event.pointerId); // a finger may go on to the next thing
     event.preventDefault();
     choose(view, i);
-    stroke(view, i);
+    stroke(view, i, TAP);
   });
   node.addEventListener("pointermove", () => (view.painting ? stroke(view, i) : tell(view, i)));
 };
@@ -241,7 +259,6 @@ const hearKeys = (view, node, i) => {
 const goalsOf = (view) => {
   const { w } = view;
   const weightOf = (name) => view.weights[view.things.findIndex((thing) => thing.name === name)];
-  const untouched = JSON.stringify(w.get("salience"));
   const aheadOfCup = () =>
     view.weights.filter((weight) => weight > weightOf("coffee cup") + 1e-9).length;
   return [
@@ -250,12 +267,13 @@ const goalsOf = (view) => {
       reached: () => Math.max(...view.weights) - Math.min(...view.weights) < 0.001,
     },
     {
-      text: "Give the book at least 0.8 while the salience gain stays at 2 or more.",
+      text: "Give the book at least 0.8 while the saliency gain stays at 2 or more.",
       reached: () => weightOf("book") >= 0.8 && w.get("salience_gain") >= 2,
     },
     {
       text: "Put seven things ahead of the red cup without painting.",
-      reached: () => aheadOfCup() >= 7 && JSON.stringify(w.get("salience")) === untouched,
+      reached: () =>
+        aheadOfCup() >= 7 && w.get("salience").every((s, i) => s === view.unpainted[i]),
     },
   ];
 };
@@ -270,13 +288,13 @@ function render({ model, el, signal }) {
   const w = openWidget({ model, el, signal });
   const palette = Object.fromEntries(w.get("_palette"));
   const things = w.get("_things").map((thing) => thingOf(thing, palette));
-  const [dial, brush] = [gainDial(w), brushChoice()];
+  const unpainted = w.get("_things").map(([, , , , salience]) => salience);
   const [desk, list] = [deskOf(things, palette), weightList(things)];
-  const view = { w, things, dial, brush, desk, list, weights: [], current: 2, painting: false };
+  const view = { w, things, unpainted, dial: gainDial(w), desk, list, current: 2, painting: false };
   w.controls.append(
     group("Query: I want …", select(w, "use"), select(w, "colour"), select(w, "shape")),
-    group("Gains", slider(w, "salience_gain"), slider(w, "query_gain"), dial.node),
-    field("painting makes things", brush),
+    group("Gains", slider(w, "salience_gain"), slider(w, "query_gain"), view.dial.node),
+    select(w, "painting"),
   );
   w.stage.append(desk.node, list.node);
   desk.nodes[view.current].setAttribute("tabindex", 0);

@@ -1,4 +1,4 @@
-"""The cue explorer of chapter 1: salience and intent compete for one fixed amount of light."""
+"""The cue explorer of chapter 1: saliency and intent compete for one fixed amount of light."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Thing(NamedTuple):
-    """A thing on the desk: its key (use, colour, shape), its salience and where it lies."""
+    """A thing on the desk: its key (use, colour, shape), its saliency and where it lies."""
 
     name: str
     use: str
@@ -36,7 +36,7 @@ class Thing(NamedTuple):
     y: float
 
 
-# Saliences follow the colours: the desk is grey, so whatever is coloured stands out.
+# Saliencies follow the colours: the desk is grey, so whatever is coloured stands out.
 THINGS = (
     Thing("newspaper", "read", "white", "flat", 0.15, 110, 105),
     Thing("research paper", "read", "white", "flat", 0.10, 255, 95),
@@ -64,17 +64,18 @@ SHAPES = ("flat", "block", "long", "round")
 
 
 class CueExplorer(LiveWidget):
-    r"""Twelve things on a desk, a query and a salience gain: watch the light move.
+    r"""Twelve things on a desk, a query and a saliency gain: watch the light move.
 
     A thing's weight is :math:`\alpha_i = \mathrm{softmax}_i(g_s s_i + g_q\, q^\top k_i)`: its
-    salience :math:`s_i` (the nonvolitional cue) and how many of the asked-for properties its key
+    saliency :math:`s_i` (the nonvolitional cue) and how many of the asked-for properties its key
     has (the volitional cue), each with a gain.
 
     Attributes:
         use, colour, shape: what the query asks for; ``"any"`` asks for nothing.
         salience_gain: :math:`g_s`, 0 … 6.
         query_gain: :math:`g_q`, 0 … 6.
-        salience: the twelve saliences, 0 … 1.
+        painting: whether painting makes things "brighter" or "dimmer".
+        salience: the twelve saliencies, 0 … 1.
         weights: the twelve weights, a NumPy array; can be observed.
     """
 
@@ -89,9 +90,10 @@ class CueExplorer(LiveWidget):
     use = Choice("any", options=("any", *USES), label="something to")
     colour = Choice("any", options=("any", *COLOURS), label="coloured")
     shape = Choice("any", options=("any", *SHAPES), label="shaped")
-    salience_gain = Number(4.0, min=0, max=6, step=0.1, label="salience gain")
+    salience_gain = Number(4.0, min=0, max=6, step=0.1, label="saliency gain")
     query_gain = Number(0.0, min=0, max=6, step=0.1, label="query gain")
-    salience = Numbers([t.salience for t in THINGS], min=0, max=1, label="salience")
+    salience = Numbers([t.salience for t in THINGS], min=0, max=1, label="saliency")
+    painting = Choice("brighter", options=("brighter", "dimmer"), label="painting makes things")
     weights = Buffer()
 
     _things = traitlets.List([list(thing) for thing in THINGS]).tag(sync=True)

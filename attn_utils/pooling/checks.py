@@ -100,27 +100,34 @@ def _leave_one_out(answer: Callable[[Tensor, Tensor], Any]) -> None:
     """Exercise 2.3: leave-one-out predictions from the full (n, n) weights."""
     x = torch.tensor([0.0, 0.4, 1.0, 1.5, 2.5], dtype=torch.float64)
     y = torch.tensor([1.0, 2.0, 0.5, 3.0, -1.0], dtype=torch.float64)
-    fit, weights = nadaraya_watson(x, x, y, bandwidth=0.8, return_weights=True)
-    own = weights.diagonal()
-    want = (fit - own * y) / (1 - own)
-    got = answer(weights, y)
-    compare(
-        got,
-        want,
-        "the leave-one-out predictions",
-        {
-            "each point still helps to predict itself: remove its own share": fit,
-            "the remaining weights sum to 1 − α_ii, not to 1: divide by that": fit - own * y,
-            "divided by 1 − α_ii, but the point's own share α_ii y_i was not removed": (
-                fit / (1 - own)
-            ),
-            "only the weight was subtracted; remove α_ii · y_i": (fit - own) / (1 - own),
-            "the weights of the others have to stay in proportion; this is their plain mean": (
-                (y.sum() - y) / (len(y) - 1)
-            ),
-        },
-        tolerance=1e-6,
-    )
+    for points, values in ((x, y), (x[:3].float(), y[:3].float())):
+        fit, weights = nadaraya_watson(points, points, values, bandwidth=0.8, return_weights=True)
+        own = weights.diagonal()
+        want = (fit - own * values) / (1 - own)
+        given = weights.clone()
+        compare(
+            answer(given, values.clone()),
+            want,
+            "the leave-one-out predictions",
+            {
+                "each point still helps to predict itself: remove its own share": fit,
+                "the remaining weights sum to 1 − α_ii, not to 1: divide by that": (
+                    fit - own * values
+                ),
+                "divided by 1 − α_ii, but the point's own share α_ii y_i was not removed": (
+                    fit / (1 - own)
+                ),
+                "only the weight was subtracted; remove α_ii · y_i": (fit - own) / (1 - own),
+                "the whole value was subtracted; remove α_ii · y_i": (fit - values) / (1 - own),
+                "divided by α_ii; what remains sums to 1 − α_ii": (fit - own * values) / own,
+                "the weights of the others have to stay in proportion; this is their plain mean": (
+                    (values.sum() - values) / (len(values) - 1)
+                ),
+            },
+            tolerance=1e-5,
+        )
+        if not torch.equal(given, weights):
+            raise Mistake("the predictions are right, but your code changed the caller's weights")
 
 
 @exercise("pooling.dot_product")
@@ -135,17 +142,15 @@ def _dot_product(answer: Callable[[Tensor, Tensor], Any]) -> None:
             want,
             "the weight matrix",
             {
-                "only x · x_i is there; the square of the key, −x_i²/2, differs from key to key "
-                "and does not cancel": torch.softmax(dot, dim=-1),
+                # subtracting x²/2, the query's square, gives the same
+                "the square of the key, −x_i²/2, is missing: it differs from key to key and does "
+                "not cancel (the query's, −x²/2, does)": torch.softmax(dot, dim=-1),
                 "the sign of x_i²/2 is wrong": torch.softmax(dot + keys**2 / 2, dim=-1),
                 "the factor 1/2 of x_i² is missing": torch.softmax(dot - keys**2, dim=-1),
                 "x · x_i comes with a factor 2/2 = 1, not 1/2 or 2": (
                     torch.softmax(2 * dot - keys**2 / 2, dim=-1)
                 ),
                 "these are the scores; apply the softmax": dot - keys**2 / 2,
-                "the query's square cancels, the key's does not: subtract x_i²/2, not x²/2": (
-                    torch.softmax(dot - queries[:, None] ** 2 / 2, dim=-1)
-                ),
                 _WRONG_AXIS: torch.softmax(dot - keys**2 / 2, dim=0),
                 "the matrix is transposed: one row for each query, one column for each key": want.T,
             },

@@ -1,6 +1,6 @@
 // The points, the curve through them and the query's line, all but the curve to be dragged; under
 // it the query's weights as bars.
-import { clamp, fixed, setAll, svg } from "../widgets/kit/dom.js";
+import { clamp, element, fixed, setAll, svg } from "../widgets/kit/dom.js";
 import { draggable, plane } from "../widgets/kit/plot.js";
 import { KERNELS } from "./regression.js";
 import { rounded, short } from "./words.js";
@@ -50,7 +50,7 @@ const queryLine = (view, plot, { top, base }) => {
 };
 
 // Where the curve meets the query's line, and what it says there.
-const answerMark = (plot, { top, base }, width) => {
+const answerMark = (plot, { top }, width) => {
   const mark = svg("g", { class: "aw-answer" }, svg("path", { d: "M0,-8 L8,0 L0,8 L-8,0 Z" }));
   const label = svg("text", { class: "aw-answer-text" });
   return {
@@ -58,11 +58,10 @@ const answerMark = (plot, { top, base }, width) => {
     draw({ query, found, prediction }) {
       const [x, y] = [plot.px(query), plot.py(prediction)];
       const isLeft = x > width - 150; // else the label would leave the plane
-      const height = clamp(found ? y - 10 : top + 30, top + 14, base - 6);
       setAll(mark, { transform: `translate(${x} ${y})`, display: found ? "inline" : "none" });
       setAll(label, {
         x: x + (isLeft ? -15 : 15),
-        y: height,
+        y: top + 14, // where few points lie
         "text-anchor": isLeft ? "end" : "start",
       });
       const said = `f(${short(query)}) = ${short(prediction)}`;
@@ -106,6 +105,27 @@ const pointDot = (view, plot, i) => {
   return { node, announce, draw };
 };
 
+// One point is a tab stop; Page Down and Page Up go on to the next, in the order of x.
+const rove = (view, points) => {
+  const to = (i) => {
+    points.forEach(({ node }, j) => {
+      node.setAttribute("tabindex", j === i ? 0 : -1);
+    });
+  };
+  points.forEach(({ node }, i) => {
+    node.addEventListener("focus", () => to(i));
+    node.addEventListener("keydown", (event) => {
+      const by = { PageDown: 1, PageUp: -1 }[event.key];
+      if (!by) return;
+      event.preventDefault();
+      const { order } = view.now;
+      const next = clamp(order.indexOf(i) + by, 0, order.length - 1);
+      points[order[next]].node.focus({ preventScroll: true });
+    });
+  });
+  to(0);
+};
+
 // ---- the panels
 
 export const curvePanel = (view, width) => {
@@ -126,6 +146,7 @@ export const curvePanel = (view, width) => {
   const curve = plot.line("aw-curve");
   const query = queryLine(view, plot, frame);
   const points = view.now.x.map((_, i) => pointDot(view, plot, i));
+  rove(view, points);
   const answer = answerMark(plot, frame, width);
   plot.handles.append(query.node, ...points.map((point) => point.node), ...answer.nodes);
   return {
@@ -161,14 +182,15 @@ export const weightPanel = (view, width) => {
     x: [min, max],
     y: [0, 1],
     xlabel: "x (keys)",
-    ylabel: "weight",
+    ylabel: "", // it would lie on the numbers: the caption says it
     label: "The query's weights, one bar for each point",
   });
   const bars = view.now.x.map(() =>
     plot.ink.appendChild(svg("rect", { class: "aw-stem", width: 5, rx: 1.5 })),
   );
+  const caption = element("figcaption", { textContent: "Weights of the query" });
   return {
-    node: plot.node,
+    node: element("figure", { className: "aw-weight-panel" }, caption, plot.node),
     draw({ x, weights, top }) {
       plot.setY([0, top]);
       bars.forEach((bar, i) => {

@@ -73,28 +73,34 @@ const stepInWords = (h, { next, losses, passed, isAtEnd }) => {
   return `${change}${grown}${isAtEnd ? " The range ends here." : ""}`;
 };
 
-const step = (view, report) => {
+const takeStep = (view, report) => {
   const { w } = view;
   const { x, y, h } = view.now;
   const { min, max } = w.spec("bandwidth");
   const rate = w.get("learning_rate");
   const taken = gradientStep({ x, y, bandwidth: h, rate, min, max });
-  view.overshot ||= taken.passed;
+  view.step = { to: taken.next, passed: taken.passed, words: stepInWords(h, taken) };
   w.set("bandwidth", taken.next);
-  report.textContent = stepInWords(h, taken);
+  report();
   w.commit();
 };
+// The last step, as long as nothing else has changed the bandwidth.
+export const lastStep = ({ w, step }) => (step?.to === w.get("bandwidth") ? step : null);
 
 const GAUSSIAN_ONLY = "Gaussian only: w is learned through softmax(−((x − xᵢ) w)²/2).";
 export const learningRow = (view) => {
   const { w } = view;
-  const report = element("span", { className: "aw-report", id: freshId(), role: "status" });
-  const press = button("One gradient step on w", () => step(view, report));
-  press.setAttribute("aria-describedby", report.id);
+  const said = element("span", { className: "aw-report", id: freshId(), role: "status" });
+  const report = () => {
+    said.textContent = press.disabled ? GAUSSIAN_ONLY : (lastStep(view)?.words ?? "");
+  };
+  const press = button("One gradient step on w", () => takeStep(view, report));
+  press.setAttribute("aria-describedby", said.id);
   w.show("kernel", (kernel) => {
     press.disabled = kernel !== "gaussian";
-    report.textContent = press.disabled ? GAUSSIAN_ONLY : "";
+    report();
   });
+  w.show("bandwidth", report);
   const rate = slider(w, "learning_rate", { format: short, log: true });
-  return element("div", { className: "aw-learning" }, press, rate, report);
+  return element("div", { className: "aw-learning" }, press, rate, said);
 };

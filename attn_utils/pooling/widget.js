@@ -6,7 +6,7 @@ import { heatmap } from "../widgets/kit/heatmap.js";
 import { pythonFor } from "../widgets/kit/share.js";
 import { axesOf, looCurveOf, regress, resultsOf } from "./compute.js";
 import { curvePanel, weightPanel } from "./view_curve.js";
-import { errorPanel, learningRow } from "./view_error.js";
+import { errorPanel, lastStep, learningRow } from "./view_error.js";
 import { short } from "./words.js";
 
 const STATE = ["x", "y", "query", "kernel", "bandwidth"];
@@ -68,6 +68,10 @@ const matrixPanel = (view, curve, { width, isWide }) => {
   };
 };
 
+const LEGEND =
+  "Blue hill: the kernel around the query. Diamond: the prediction. Green triangle, at the error: " +
+  "the bandwidth with the least. With the keyboard, Page Down and Page Up go from point to point.";
+
 const build = (view) => {
   const room = view.w.stage.clientWidth || 670;
   const isWide = room >= 560; // else the panels stand below each other
@@ -77,7 +81,8 @@ const build = (view) => {
   const map = matrixPanel(view, curve, { width: side, isWide });
   const [weights, error] = [weightPanel(view, main), errorPanel(view, side)];
   view.panels = [curve, weights, map, error];
-  const mainNodes = [curve.node, weights.node, view.readout, view.learning];
+  const legend = element("p", { className: "aw-legend", textContent: LEGEND });
+  const mainNodes = [curve.node, legend, weights.node, view.readout, view.learning];
   view.w.stage.replaceChildren(
     element("div", { className: "aw-main" }, ...mainNodes),
     element("div", { className: "aw-side-panels" }, map.node, error.node),
@@ -109,11 +114,13 @@ const draw = (view) => {
 
 // ---- goals
 
+const CLOSE = 0.03; // to every point: a mean squared error, as a share of the variance of y
+
 const goalsOf = (view) => {
   const { y, n } = view.now;
   const middle = y.reduce((sum, value) => sum + value, 0) / n;
   const variance = y.reduce((sum, value) => sum + (value - middle) ** 2 / n, 0);
-  const close = Number((0.05 * variance).toPrecision(1));
+  const close = Number((CLOSE * variance).toPrecision(1));
   const spread = (values) => Math.max(...values) - Math.min(...values);
   return [
     {
@@ -122,7 +129,7 @@ const goalsOf = (view) => {
     },
     {
       text:
-        `Make the curve pass through every point (training error below ${close}), then look at ` +
+        `Bring the curve close to every point (training error below ${close}), then look at ` +
         "the leave-one-out error.",
       reached: () => view.now.training < close,
     },
@@ -130,7 +137,7 @@ const goalsOf = (view) => {
       text: "Make the curve flat: average pooling.",
       reached: () => !view.now.gaps && spread(view.now.curve) < 0.05 * spread(view.now.y),
     },
-    { text: "Let a gradient step overshoot.", reached: () => view.overshot },
+    { text: "Let a gradient step overshoot.", reached: () => lastStep(view)?.passed },
   ];
 };
 
@@ -138,7 +145,7 @@ function render({ model, el, signal }) {
   const w = openWidget({ model, el, signal });
   w.python = pythonWith(w);
   const axes = axesOf({ _controls: w.get("_controls"), _shape: w.get("_shape") });
-  const view = { w, axes, now: null, panels: [], built: 0, overshot: false, resting: undefined };
+  const view = { w, axes, now: null, panels: [], built: 0, step: null, resting: undefined };
   refresh(view);
   view.readout = element("p", { className: "aw-readout" });
   view.learning = learningRow(view);

@@ -54,7 +54,8 @@ def _sort(answer: Any) -> None:
         raise Mistake(f"there is no answer for “{missing[0]}”")
     for name, (right, why) in _RULES.items():
         given = answer[name]
-        if given == "?":
+        given = given.strip().lower() if isinstance(given, str) else given
+        if given in ("?", "", None, ...):
             raise Mistake(f"“{name}” is not answered yet")
         if given not in ("concat", "additive", "dot"):
             raise Mistake(f"write 'concat', 'additive' or 'dot', not {given!r}")
@@ -71,7 +72,7 @@ def _additive_scores(answer: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], 
         q, k = torch.randn(2, T, dq, generator=g), torch.randn(2, S, dk, generator=g)
         W_q, W_k = torch.randn(6, dq, generator=g), torch.randn(6, dk, generator=g)
         w_v = torch.randn(6, generator=g)
-        pairs = (q @ W_q.T)[:, :, None] + (k @ W_k.T)[:, None]  # (B, T, S, h)
+        pairs = (q @ W_q.T)[:, :, None] + (k @ W_k.T)[:, None]  # (B, T, S, dh)
         want = torch.tanh(pairs) @ w_v
         mistakes = {
             "these are the weights; the exercise asks for the scores, before the softmax": (
@@ -87,7 +88,7 @@ def _additive_scores(answer: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], 
             "query and key are added inside one tanh, not each in its own": (
                 (torch.tanh(q @ W_q.T)[:, :, None] + torch.tanh(k @ W_k.T)[:, None]) @ w_v
             ),
-            "this rule is not divided by √h; tanh keeps its scores small": want / math.sqrt(6),
+            "this rule is not divided by √dh; tanh keeps its scores small": want / math.sqrt(6),
             "there is one number per hidden unit: take the sum with w_v over the last axis": (
                 torch.tanh(pairs)
             ),
@@ -100,7 +101,7 @@ def _additive_scores(answer: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], 
             each = torch.tanh(q @ W_q.T + k @ W_k.T) @ w_v
             mistakes[
                 "query t meets key t only: every query has to meet every key, "
-                "(B, T, 1, h) + (B, 1, S, h)"
+                "(B, T, 1, dh) + (B, 1, S, dh)"
             ] = each
         compare(answer(q, k, W_q, W_k, w_v), want, "the scores", mistakes, tolerance=1e-5)
 
@@ -109,48 +110,69 @@ def _additive_scores(answer: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], 
 def _masked_softmax(answer: Callable[[Tensor, Tensor], Any]) -> None:
     """Exercise 3.3: exact zeros, dead rows of zeros, finite gradients."""
     g = torch.Generator().manual_seed(4)
-    scores = torch.randn(3, 3, 3, generator=g)  # B = T = S: nothing is found by its shape alone
-    mask = torch.tensor([[True, True, False], [True, False, False], [True, True, True]])[:, None]
-    got = answer(scores, mask)
+    _masked_weights(answer, torch.randn(3, 3, 3, generator=g))
+    _masked_weights_beside_dead_rows(answer, torch.randn(3, 2, 4, generator=g))
+    _masked_weights_of_extreme_scores(answer)
+
+
+def _masked_weights(answer: Callable[[Tensor, Tensor], Any], scores: Tensor) -> None:
+    # B = T = S: nothing is found by its shape alone; and whichever way the mask is turned, and
+    # along whichever axis the softmax runs, something is visible, so that no NaN hides a mistake
+    sees = torch.tensor([[True, True, False], [False, True, True], [True, False, True]])
+    mask = torch.stack([sees, sees.roll(1, 0), sees.roll(2, 0)])
     filled = scores.masked_fill(~mask, -math.inf)
-    want = filled.softmax(dim=-1)
+    given = scores.clone()
+    got = answer(given, mask.clone())
     compare(
         got,
-        want,
+        filled.softmax(dim=-1),
         "the weights",
         {
             "the mask is not used": scores.softmax(dim=-1),
-            "the mask is the wrong way round: True means that a key may be attended": (
-                scores.masked_fill(mask.expand_as(scores), -1e9).softmax(dim=-1)
+            "the mask is the wrong way round: True means that a key may be attended to": (
+                scores.masked_fill(mask, -math.inf).softmax(dim=-1)
             ),
             "masked weights were set to 0 after the softmax, so that the rows no longer sum "
             "to 1": scores.softmax(dim=-1) * mask,
             "masked scores were set to 0 instead of minus infinity: e⁰ = 1 is not 0": (
                 (scores * mask).softmax(dim=-1)
             ),
-            "the softmax runs over the wrong axis: it has to be the keys, dim=-1": (
-                filled.softmax(dim=1).nan_to_num()
+            "these are masked scores; the softmax is missing": filled,
+            "the softmax runs over the queries: it has to be the keys, dim=-1": (
+                filled.softmax(dim=1)
             ),
+            "the softmax runs over the batch: it has to be the keys, dim=-1": filled.softmax(dim=0),
         },
         tolerance=1e-6,
     )
+    if bool(torch.as_tensor(got)[~mask].any()):
+        raise Mistake("masked weights should be exactly 0: fill with minus infinity")
+    if not torch.equal(given, scores):
+        raise Mistake("the weights are right, but your code changed the caller's scores")
 
-    mask = mask.clone()
-    mask[1] = False  # a sequence without a single key
+
+def _masked_weights_beside_dead_rows(
+    answer: Callable[[Tensor, Tensor], Any], scores: Tensor
+) -> None:
+    mask = torch.tensor([[True, True, False, True], [False] * 4, [False, True, False, False]])
+    mask = mask[:, None]  # (B, 1, S), the same for all queries; a sequence without a single key
     leaf = scores.clone().requires_grad_()
     got = answer(leaf, mask)
     if not isinstance(got, Tensor):
-        raise Mistake("the weights should be a tensor")
+        raise Mistake(f"the weights should be a tensor, not {type(got).__name__}")
+    if got.shape != scores.shape:
+        compare(got, scores, "the weights")
     dead = got[1].detach()
     if dead.isnan().any():
         raise Mistake("a row that may attend to nothing gives NaN; it should give weights of 0")
-    if torch.allclose(dead, torch.full((3, 3), 1 / 3), atol=1e-5):
+    if torch.allclose(dead, torch.full_like(dead, 1 / 4), atol=1e-5):
         raise Mistake(
             "a row that may attend to nothing gives equal weights (a large negative number "
             "instead of minus infinity): its output is the mean of the padding; it should be 0"
         )
     if dead.abs().max() > 0:
         raise Mistake("a row that may attend to nothing should have weights of exactly 0")
+    want = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
     compare(got[[0, 2]], want[[0, 2]], "the weights beside a row without keys", tolerance=1e-6)
     got[..., 0].sum().backward()  # type: ignore[no-untyped-call]
     if leaf.grad is None or not bool(leaf.grad.isfinite().all()):
@@ -159,14 +181,42 @@ def _masked_softmax(answer: Callable[[Tensor, Tensor], Any]) -> None:
             "went through the softmax; give dead rows finite scores before it"
         )
 
-    low = torch.tensor([[[-2e9, -2e9 - 512, 0.0]]])
-    visible = torch.tensor([[[True, True, False]]])
-    got = answer(low, visible)
-    if float(got[..., 2].detach().abs().max()) > 0:
-        raise Mistake(
-            "with very low scores a masked key wins: the fill value has to be minus infinity"
-        )
-    compare(got, torch.tensor([[[1.0, 0.0, 0.0]]]), "the weights of very low scores")
+
+def _masked_weights_of_extreme_scores(answer: Callable[[Tensor, Tensor], Any]) -> None:
+    """The last key is masked; the first two are visible, and their weights are right or not."""
+    visible = torch.tensor([True, True, False])
+    for dtype, row, wrong in (
+        (
+            torch.float32,
+            [0.0, 1.0, 40.0],
+            "a masked score of 40 takes the weight from the visible keys: it has to be filled with "
+            "minus infinity before the softmax, not removed after it",
+        ),
+        (
+            torch.float32,
+            [100.0, 99.0, 0.0],
+            "e¹⁰⁰ is too large for a float: a softmax subtracts the largest score first",
+        ),
+        (
+            torch.float64,
+            [-800.0, -801.0, 0.0],
+            "the visible scores are very low, and their weights are lost: fill the masked score "
+            "with minus infinity before the softmax",
+        ),
+        (
+            torch.float32,
+            [-2e9, -2e9 - 512, 0.0],
+            "with very low scores a masked key wins, or takes the weight from the visible ones: "
+            "the fill value has to be minus infinity",
+        ),
+    ):
+        scores = torch.tensor([[row]], dtype=dtype)
+        want = scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
+        got = answer(scores, visible.expand(1, 1, 3))
+        if not isinstance(got, Tensor) or got.shape != want.shape:
+            compare(got, want, "the weights")
+        elif not torch.allclose(got.detach().to(dtype), want, atol=1e-6):
+            raise Mistake(wrong)
 
 
 @exercise("scoring.jacobian")

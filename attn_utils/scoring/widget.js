@@ -41,8 +41,8 @@ const below = (view, half) => {
   const panels = [...plots, entropyPanel(view, half), table];
   for (const { node } of panels) node.style.width = `${half}px`;
   const textContent =
-    `${queries} random queries, ${keys} random keys, components of variance 1; the temperature ` +
-    "counts here, too.";
+    `${queries} random queries, ${keys} random keys, components of variance 1. This d has nothing ` +
+    "to do with the plane, where d = 2; the temperature divides the scores of both.";
   const head = element(
     "div",
     { className: "aw-random-head" },
@@ -98,8 +98,10 @@ const goalsOf = (view) => [
     reached: () => view.now.weighed.winners[3] === lowest(view.now.weighed.all[0]),
   },
   {
-    text: "Saturate the softmax over the keys of the plane: largest slope below 0.01.",
-    reached: () => view.now.weighed.slope < 0.01,
+    text:
+      "At temperature 1, saturate the softmax over the keys of the plane: largest slope below " +
+      "0.01.",
+    reached: () => view.now.temperature === 1 && view.now.weighed.slope < 0.01,
   },
   {
     text:

@@ -30,7 +30,7 @@ def move(page: Page, label: str, value: float) -> None:
 def test_the_dial_passes_through_the_three_kinds_of_pooling(watch: Watch) -> None:
     page = watch.open(PATH)
     explorer(page).get_by_label("something to").select_option("read")
-    for at, words in ((0, "average pooling"), (1, "salience only"), (2, "query only")):
+    for at, words in ((0, "average pooling"), (1, "saliency only"), (2, "query only")):
         move(page, "one dial for both", at)
         settle(page)
         assert explorer(page).locator(".aw-dial-output").inner_text() == words
@@ -76,3 +76,22 @@ def test_painting_with_the_pointer(watch: Watch) -> None:
         page.mouse.move(area["x"] + area["width"] / 2 + step % 2, area["y"] + area["height"] / 2)
     page.mouse.up()
     assert weights(page)[4] > before[4] * 1.5
+
+
+def test_a_tap_counts_and_reset_forgets_the_brush(watch: Watch) -> None:
+    page = watch.open(PATH)
+    box = explorer(page)
+    glass = box.get_by_role("slider", name="glass of water")
+    glass.scroll_into_view_if_needed()
+    glass.click()
+    settle(page)
+    assert float(glass.get_attribute("aria-valuenow") or 0) == pytest.approx(0.55)  # of 0.35
+    assert "glass of water: 4.0 · 0.55 + 0.0 · 0 = 2.20" in box.locator(".aw-why").inner_text()
+    assert [t for t in box.locator(".aw-tag").all_inner_texts() if t] == ["0.55"]
+    brush = box.get_by_label("painting makes things")
+    brush.select_option("dimmer")
+    glass.click()
+    settle(page)
+    assert float(glass.get_attribute("aria-valuenow") or 0) == pytest.approx(0.35)
+    box.get_by_role("button", name="Reset").click()
+    assert brush.input_value() == "brighter"

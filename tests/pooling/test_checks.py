@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,12 @@ def kernel(q, k, h):
 
 
 RIGHT = {
-    "pooling.by_hand": [([1 / 3, 2 / 3, 0.0], 5.0), (torch.tensor([0.33, 0.67, 0]), 5)],
+    "pooling.by_hand": [
+        ([1 / 3, 2 / 3, 0.0], 5.0),
+        (torch.tensor([0.33, 0.67, 0]), 5),
+        (np.array([0.33, 0.67, 0.0]), np.float32(5)),
+        [(1 / 3, 2 / 3, 0), torch.tensor(5.0)],
+    ],
     "pooling.gaussian_weights": [
         lambda q, k, h: torch.softmax(-((difference(q, k) / h) ** 2) / 2, dim=-1),
         lambda q, k, h: torch.log_softmax(-(difference(q, k) ** 2) / (2 * h * h), 1).exp(),
@@ -76,11 +82,14 @@ WRONG = {
         (lambda a, y: a @ y / (1 - a.diagonal()), "was not removed"),
         (lambda a, y: (a @ y - a.diagonal()) / (1 - a.diagonal()), "only the weight"),
         (lambda a, y: (y.sum() - y) / (len(y) - 1), "plain mean"),
+        (lambda a, y: (a @ y - y) / (1 - a.diagonal()), "the whole value"),
+        (lambda a, y: (a @ y - a.diagonal() * y) / a.diagonal(), "divided by α_ii"),
         (fills_diagonal, "changed the caller's weights"),
     ],
     "pooling.dot_product": [
         (lambda q, k: None, "nothing has been computed yet"),
         (lambda q, k: torch.softmax(q[:, None] * k, dim=-1), "does not cancel"),
+        (lambda q, k: torch.softmax(q[:, None] * k - q[:, None] ** 2 / 2, dim=-1), "key to key"),
         (lambda q, k: torch.softmax(q[:, None] * k + k**2 / 2, dim=-1), "the sign of"),
         (lambda q, k: torch.softmax(q[:, None] * k - k**2, dim=-1), "factor 1/2 of"),
         (lambda q, k: torch.softmax(2 * q[:, None] * k - k**2 / 2, dim=-1), "factor 2/2"),
@@ -107,6 +116,6 @@ def test_wrong_answers_are_named(name, answer, message, capsys):
     assert " ".join(capsys.readouterr().out.split()) == result.message
 
 
-def test_every_exercise_has_three_wrong_answers():
+def test_every_exercise_has_eight_wrong_answers():
     assert set(WRONG) == set(RIGHT)
-    assert all(len(wrong) >= 4 for wrong in WRONG.values())  # three besides "not done yet"
+    assert all(len(wrong) >= 8 for wrong in WRONG.values())

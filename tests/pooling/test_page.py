@@ -160,6 +160,29 @@ def test_an_overshooting_step_says_so(watch: Watch) -> None:
     settle(page)
     assert "Overshot" in explorer(page).locator(".aw-report").inner_text()
     assert "overshoot" in explorer(page).locator(".aw-reached").last.inner_text()
+    explorer(page).get_by_role("button", name="Reset").click()
+    settle(page)
+    assert explorer(page).locator(".aw-report").inner_text() == ""
+    assert explorer(page).locator(".aw-reached", has_text="overshoot").count() == 0
+
+
+def test_few_tab_stops_and_a_bandwidth_that_the_text_asks_for(watch: Watch) -> None:
+    page = watch.open(PATH)
+    box = explorer(page)
+    assert box.locator(".aw-point[tabindex='0']").count() == 1
+    first = box.locator(".aw-point").first
+    first.focus()
+    page.keyboard.press("PageDown")
+    order = np.argsort(data(page)["x"], kind="stable")
+    here = page.evaluate("() => document.activeElement.getAttribute('aria-label')")
+    assert here == f"point {order[list(order).index(0) + 1] + 1}"
+    bandwidth = box.get_by_label("bandwidth", exact=True)
+    said = set()
+    bandwidth.focus()
+    for _ in range(130):
+        page.keyboard.press("ArrowLeft")
+        said.add((bandwidth.get_attribute("aria-valuetext") or "").split(",")[0])
+    assert {"0.300", "0.100", "0.500"} <= said
 
 
 def test_only_the_gaussian_learns(watch: Watch) -> None:

@@ -39,9 +39,37 @@ def added(scores, mask):
     return torch.where(mask.any(dim=-1, keepdim=True), weights, 0.0)
 
 
-def small_fill(scores, mask):
-    alive = mask.any(dim=-1, keepdim=True)
-    return scores.masked_fill(~mask & alive, -1e9).softmax(dim=-1) * alive
+def zeroed_after(scores, mask):
+    weights = scores.softmax(dim=-1) * mask
+    return weights / weights.sum(dim=-1, keepdim=True).clamp(min=1e-9)
+
+
+def exp_of_difference(scores, mask):
+    strength = (scores - scores.amax(dim=-1, keepdim=True)).exp() * mask
+    return strength / strength.sum(dim=-1, keepdim=True).clamp(min=1e-12)
+
+
+def exp_of_scores(scores, mask):
+    strength = scores.exp() * mask
+    return strength / (strength.sum(dim=-1, keepdim=True) + 1e-12)
+
+
+def filled_then_zeroed(scores, mask):
+    return scores.masked_fill(~mask, -1e9).softmax(dim=-1) * mask
+
+
+def filled_with(value):
+    def answer(scores, mask):
+        alive = mask.any(dim=-1, keepdim=True)
+        return scores.masked_fill(~mask & alive, value).softmax(dim=-1) * alive
+
+    return answer
+
+
+def clone_in_place(scores, mask):
+    own = scores.clone()
+    own.masked_fill_(~mask & mask.any(-1, keepdim=True), -math.inf)
+    return own.softmax(dim=-1) * mask
 
 
 def outer(a):
@@ -49,7 +77,7 @@ def outer(a):
 
 
 RIGHT = {
-    "scoring.sort": [SORTED],
+    "scoring.sort": [SORTED, {name: rule.capitalize() for name, rule in SORTED.items()}],
     "scoring.additive_scores": [
         additive,
         lambda q, k, W_q, W_k, w_v: torch.einsum(
@@ -58,6 +86,7 @@ RIGHT = {
     ],
     "scoring.masked_softmax": [
         careful,
+        clone_in_place,
         lambda s, m: s.masked_fill(~m, -math.inf).softmax(-1).masked_fill(~m, 0.0),
     ],
     "scoring.jacobian": [
@@ -79,6 +108,8 @@ WRONG = {
         ({**SORTED, "query and key must have the same size": "additive"}, "different sizes"),
         ({**SORTED, "no key can get a score above a fixed bound": "dot"}, "between -1 and 1"),
         ({**SORTED, "it has no parameters": "scaled"}, "write 'concat', 'additive' or 'dot'"),
+        ({**SORTED, "it has no parameters": None}, "not answered yet"),
+        ({**SORTED, "for a fixed query, the score is linear in the key": "concat"}, "not linear"),
     ],
     "scoring.additive_scores": [
         (lambda *a: None, "nothing has been computed yet"),
@@ -91,7 +122,7 @@ WRONG = {
             "belongs to the hidden units",
         ),
         (lambda q, k, W_q, W_k, w_v: torch.tanh(pairs(q, k, W_q, W_k)), "one number per hidden"),
-        (lambda *a: additive(*a) / math.sqrt(6), "not divided by √h"),
+        (lambda *a: additive(*a) / math.sqrt(6), "not divided by √dh"),
         (
             lambda q, k, W_q, W_k, w_v: torch.tanh(q @ W_q.T + k @ W_k.T) @ w_v,
             "stopped with RuntimeError",
@@ -117,18 +148,28 @@ WRONG = {
         (lambda s, m: None, "nothing has been computed yet"),
         (lambda s, m: s.softmax(dim=-1), "mask is not used"),
         (lambda s, m: s.masked_fill(m, -1e9).softmax(dim=-1), "wrong way round"),
+        (lambda s, m: s.masked_fill(m, -math.inf).softmax(dim=-1), "wrong way round"),
+        (lambda s, m: careful(s, ~m), "wrong way round"),
+        (lambda s, m: s.masked_fill(~m, -math.inf).softmax(dim=1), "over the queries"),
+        (lambda s, m: s.masked_fill(~m, -math.inf).softmax(dim=0), "over the batch"),
+        (lambda s, m: s.masked_fill(~m, -math.inf), "the softmax is missing"),
+        (filled_then_zeroed, "or takes the weight from the visible ones"),
+        (exp_of_difference, "a masked score of 40 takes the weight"),
+        (zeroed_after, "a masked score of 40 takes the weight"),
+        (exp_of_scores, "subtracts the largest score"),
+        (filled_with(-20.0), "exactly 0"),
         (lambda s, m: s.softmax(dim=-1) * m, "no longer sum to 1"),
         (lambda s, m: (s * m).softmax(dim=-1), "instead of minus infinity"),
         (
             lambda s, m: s.masked_fill(~m, -math.inf).softmax(dim=1).nan_to_num(),
-            "wrong axis",
+            "over the queries",
         ),
         (lambda s, m: s.masked_fill(~m, -math.inf).softmax(dim=-1), "gives NaN"),
         (lambda s, m: s.masked_fill(~m, -1e9).softmax(dim=-1), "mean of the padding"),
         (filled_in_place, "changed the caller's scores"),
         (added, "gradient holds NaN"),
-        (small_fill, "a masked key wins"),
-        (lambda s, m: careful(s, m[:, 0]), "differ from the right ones"),
+        (filled_with(-1e9), "a masked key wins"),
+        (lambda s, m: careful(s, m[:, 0]), "the weights differ"),
     ],
     "scoring.jacobian": [
         (lambda a: None, "nothing has been computed yet"),
@@ -139,6 +180,7 @@ WRONG = {
         (lambda a: torch.diag_embed(a) + outer(a), "plus where minus"),
         (outer, "the diagonal α_i is missing"),
         (lambda a: torch.eye(a.shape[-1]) - outer(a), "1 on the diagonal"),
+        (lambda a: -outer(a), "the diagonal is missing"),
     ],
     "scoring.factor": [
         (lambda q, k, d: None, "nothing has been computed yet"),
@@ -171,4 +213,4 @@ def test_wrong_answers_fail_and_are_named(name, answer, message):
 
 def test_every_exercise_has_wrong_answers():
     assert set(WRONG) == set(RIGHT)
-    assert all(len(many) >= 4 for many in WRONG.values())
+    assert all(len(many) >= 8 for many in WRONG.values())

@@ -80,7 +80,7 @@ def test_dragging_the_query(watch: Watch) -> None:
 GOALS = {
     "dot product and cosine disagree": {"key_points": [1, 1.2, 0.3, 0.2, 2.5, 0.2, -1, -1]},
     "ranks last": {"query": [-0.6, -0.5], "key_points": [-0.2, -0.2, -2, -1, -2, -2, -1, -3]},
-    "largest slope below 0.01": {"temperature": 0.1},
+    "largest slope below 0.01": {"query": [3, 3], "key_points": [3, 3, 1, 1, -1, 1, 0, -2]},
     "below half of log 16": {"dimension": 12},
     "by temperature alone": {"dimension": 256, "temperature": 16},
 }
@@ -92,6 +92,17 @@ def test_goals_check_themselves(watch: Watch, goal: str) -> None:
     settle(page)
     reached = lab(page).locator(".aw-reached").all_inner_texts()
     assert any(goal in text for text in reached), reached
+
+
+def test_the_temperature_comes_back_to_one(watch: Watch) -> None:
+    page = opened(watch, dimension=12)
+    temperature = lab(page).get_by_label("temperature", exact=True)
+    temperature.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"):
+        page.keyboard.press(key)
+    assert temperature.get_attribute("aria-valuetext") == "1"
+    page.keyboard.press("ArrowLeft")
+    assert temperature.get_attribute("aria-valuetext") == "0.975"
 
 
 def test_no_goal_is_reached_at_the_start(watch: Watch) -> None:

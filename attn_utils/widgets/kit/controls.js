@@ -12,17 +12,29 @@ export const field = (label, input, ...rest) =>
   );
 
 // How a slider's position and the control's value belong together. On a logarithmic slider equal
-// ways are equal factors, and values have three digits.
+// ways are equal factors, and values have three digits. Round numbers, which texts ask for, lie
+// between its steps: the step next to one stands for it.
 const linearScale = ({ min, max, step }) => ({
   range: { min, max, step },
   positionOf: (value) => value,
   valueAt: (position) => position,
 });
-const logScale = ({ min, max }) => ({
-  range: { min: 0, max: 1, step: 0.005 },
-  positionOf: (value) => Math.log(value / min) / Math.log(max / min),
-  valueAt: (position) => clamp(Number((min * (max / min) ** position).toPrecision(3)), min, max),
-});
+const LOG_STEP = 0.005;
+const ROUND = [1, 2, 3, 5, 10]; // times a power of ten
+const logScale = ({ min, max }) => {
+  const whole = Math.log(max / min);
+  const roundNear = (value) => {
+    const power = 10 ** Math.floor(Math.log10(value));
+    const isNear = (round) => Math.abs(Math.log(value / round)) <= (whole * LOG_STEP) / 2;
+    return ROUND.map((digit) => digit * power).find(isNear) ?? value;
+  };
+  return {
+    range: { min: 0, max: 1, step: LOG_STEP },
+    positionOf: (value) => Math.log(value / min) / whole,
+    valueAt: (position) =>
+      clamp(Number(roundNear(min * Math.exp(whole * position)).toPrecision(3)), min, max),
+  };
+};
 
 export const slider = (w, name, { format = (v) => fixed(v), log = false } = {}) => {
   const spec = w.spec(name);
