@@ -8,37 +8,46 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attn_utils.checks import compare, exercise
+from attn_utils.checks import Mistake, compare, exercise
 
 
 @exercise("decoder.shift")
 def _check_shift(shift: Callable[[Tensor, int], Any]) -> None:
     """Exercise 4.1: what the decoder reads under teacher forcing."""
-    targets = torch.tensor([[3, 1, 4, 1], [5, 9, 2, 6]])
-    got = shift(targets, 11)
-    start = torch.full((2, 1), 11)
-    want = torch.cat([start, targets[:, :-1]], dim=1)
-    compare(
-        got,
-        want,
-        "what the decoder reads",
-        {
-            "nothing is shifted: each step would read the very token that it should write": targets,
-            "shifted to the left: step t should read the token before it, not the one after it": (
-                torch.cat([targets[:, 1:], start], dim=1)
-            ),
-            "one token too many: the last target is never read, since nothing follows it": (
-                torch.cat([start, targets], dim=1)
-            ),
-            "the last token came round to the front (roll): the first step reads `start`": (
-                targets.roll(1, dims=1)
-            ),
-            "the rows are shifted, not the tokens in each row: the axis is 1": (
-                torch.cat([torch.full((1, 4), 11), targets[:-1]])
-            ),
-            "the start token is missing: the first step has to read something": targets[:, :-1],
-        },
-    )
+    for start, rows in ((11, [[3, 1, 4, 1], [5, 9, 2, 6]]), (7, [[2, 7, 1], [8, 2, 8], [1, 8, 2]])):
+        targets = torch.tensor(rows)
+        first = torch.full((len(rows), 1), start)
+        before = torch.cat([first, targets[:, :-1]], dim=1)
+        got = shift(targets, start)
+        compare(
+            got,
+            before,
+            "what the decoder reads",
+            {
+                "nothing is shifted: each step would read the very token that it should write": (
+                    targets
+                ),
+                "shifted to the left: step t should read the token before it, not the one after "
+                "it": torch.cat([targets[:, 1:], first], dim=1),
+                "one token too many: the last target is never read, since nothing follows it": (
+                    torch.cat([first, targets], dim=1)
+                ),
+                "the last token came round to the front (roll): the first step reads `start`": (
+                    targets.roll(1, dims=1)
+                ),
+                "the rows are shifted, not the tokens in each row: the axis is 1": (
+                    torch.cat([torch.full_like(targets[:1], start), targets[:-1]])
+                ),
+                "the start token is missing: the first step has to read something": (
+                    targets[:, :-1]
+                ),
+                "the first token is 11, whatever `start` is": (
+                    torch.cat([torch.full_like(first, 11), targets[:, :-1]], dim=1)
+                ),
+            },
+        )
+        if isinstance(got, Tensor) and got.is_floating_point():
+            raise Mistake(f"tokens are integers, as the targets are, not {got.dtype}")
 
 
 @exercise("decoder.exact_match")
@@ -74,6 +83,17 @@ def _check_exact_match(exact_match: Callable[[Tensor, Tensor], Any]) -> None:
     )
     same = exact_match(targets, targets)
     compare(same, torch.tensor(1.0), "the share when everything is right")
+    swapped = torch.tensor([[0, 3, 1, 2], [1, 2, 0, 3]])  # march 12th for december 3rd
+    compare(
+        exact_match(swapped, torch.tensor([[1, 2, 0, 3], [1, 2, 0, 3]])),
+        torch.tensor(0.5),
+        "the share when tokens of a row have changed places",
+        {
+            "the right tokens in another order count as right: compare position by position": (
+                torch.tensor(1.0)
+            )
+        },
+    )
 
 
 @exercise("decoder.attend")
@@ -87,8 +107,17 @@ def _check_attend(attend: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tens
     # B = S, so that a mask or a softmax along the wrong axis keeps all shapes
     state, outputs, lens = rand(4, 3), rand(4, 4, 5), torch.tensor([4, 2, 1, 3])
     W_q, W_k, w_v = rand(3, 6), rand(5, 6), rand(6)
+    _judge_context(attend(state, outputs, lens, W_q, W_k, w_v), state, outputs, lens, W_q, W_k, w_v)
+    state, outputs, lens = rand(2, 3), rand(2, 6, 5), torch.tensor([3, 6])
+    _judge_context(attend(state, outputs, lens, W_q, W_k, w_v), state, outputs, lens, W_q, W_k, w_v)
+
+
+def _judge_context(
+    got: Any, state: Tensor, outputs: Tensor, lens: Tensor, W_q: Tensor, W_k: Tensor, w_v: Tensor
+) -> None:
     scores = torch.tanh((state @ W_q)[:, None] + outputs @ W_k) @ w_v  # (B, S)
-    valid = torch.arange(4) < lens[:, None]
+    places = torch.arange(outputs.shape[1])
+    valid = places < lens[:, None]
     weights = scores.masked_fill(~valid, -torch.inf).softmax(dim=-1)
 
     def answer(weights: Tensor) -> Tensor:  # (B, S) -> (B, 5)
@@ -96,7 +125,12 @@ def _check_attend(attend: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tens
 
     columns = scores.masked_fill(~valid, -torch.inf).softmax(dim=0)
     no_tanh = ((state @ W_q)[:, None] + outputs @ W_k) @ w_v
-    got = attend(state, outputs, lens, W_q, W_k, w_v)
+    longer = scores.masked_fill(places > lens[:, None], -torch.inf).softmax(dim=-1)
+    if isinstance(got, Tensor) and got.isnan().any():
+        raise Mistake(
+            "the context contains NaN: is the mask turned round? A sequence without padding "
+            "then has no key left"
+        )
     compare(
         got,
         answer(weights),
@@ -111,6 +145,9 @@ def _check_attend(attend: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tens
             ),
             "the mask is turned round: only the padding is attended to": (
                 answer(scores.masked_fill(valid, -1e9).softmax(dim=-1))
+            ),
+            "one character too many: positions count from 0, so padding begins at lens": (
+                answer(longer)
             ),
             "the softmax runs over the batch: its axis is the last, the source": answer(columns),
             "the tanh is missing": answer(no_tanh.masked_fill(~valid, -torch.inf).softmax(dim=-1)),
@@ -132,39 +169,40 @@ def _check_greedy(greedy: Callable[[Callable[..., Any], int, Any, int], Any]) ->
         return table[int(token), int(state)], (7 * int(state) + int(token) + 1) % 40
 
     def run(feed: str) -> list[int]:
-        token, state, written = 5, 3, []
-        for _ in range(8):
-            logits, new = step(5 if feed in ("start", "both") else token, state)
+        token, state, written = start, first, []
+        for _ in range(steps):
+            logits, new = step(start if feed in ("start", "both") else token, state)
             token = int(logits.argmin() if feed == "least" else logits.argmax())
             state = state if feed in ("state", "both") else new
             written.append(token)
         return written
 
-    got = greedy(step, 5, 3, 8)
-    if isinstance(got, list | tuple):
-        got = torch.tensor([int(token) for token in got])
-    want = torch.tensor(run(""))
-    compare(
-        got,
-        want,
-        "what is written",
-        {
-            "every step reads the start token: feed back what has been written": (
-                torch.tensor(run("start"))
-            ),
-            "every step begins from the first state: pass the new state on": (
-                torch.tensor(run("state"))
-            ),
-            "every step is the first one: read what has been written, and pass the state on": (
-                torch.tensor(run("both"))
-            ),
-            "the least likely token is taken: argmax, not argmin": torch.tensor(run("least")),
-            "the start token is part of the result: it is read, never written": (
-                torch.tensor([5, *run("")])
-            ),
-            "the start token is part of the result, and the last token is missing": (
-                torch.tensor([5, *run("")[:-1]])
-            ),
-            "one step too few": want[:-1],
-        },
-    )
+    for start, first, steps in ((5, 3, 8), (1, 20, 5)):
+        got = greedy(step, start, first, steps)
+        if isinstance(got, list | tuple):
+            got = torch.tensor([int(token) for token in got])
+        want = torch.tensor(run(""))
+        compare(
+            got,
+            want,
+            "what is written",
+            {
+                "every step reads the start token: feed back what has been written": (
+                    torch.tensor(run("start"))
+                ),
+                "every step begins from the first state: pass the new state on": (
+                    torch.tensor(run("state"))
+                ),
+                "every step is the first one: read what has been written, and pass the state on": (
+                    torch.tensor(run("both"))
+                ),
+                "the least likely token is taken: argmax, not argmin": torch.tensor(run("least")),
+                "the start token is part of the result: it is read, never written": (
+                    torch.tensor([start, *run("")])
+                ),
+                "the start token is part of the result, and the last token is missing": (
+                    torch.tensor([start, *run("")[:-1]])
+                ),
+                "one step too few": want[:-1],
+            },
+        )

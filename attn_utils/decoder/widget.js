@@ -36,6 +36,7 @@ function render({ model, el, signal }) {
     classes: data._characters[1].length,
     examples: model.get("_examples"),
     begun: w.get("text"),
+    nothing: false, // to read in the field
     now: () => readNow({ ...data, text: w.get("text") }),
     step: () => w.get("step"),
     choose: (t) => chooseStep(view, t),
@@ -52,7 +53,10 @@ function render({ model, el, signal }) {
     view.key.draw(view.shades);
     draw(view);
   }, signal);
-  w.goals(goalsOf(view));
+  w.goals(goalsOf(view), () => {
+    view.nothing = false;
+    view.typed.value = view.begun;
+  });
   w.begin(
     () => draw(view),
     () => resultsOf(view.now()),
@@ -82,6 +86,7 @@ const addParts = (view) => {
   const group = { className: "aw-al-examples", role: "group", ariaLabel: "examples" };
   w.controls.append(field(w.spec("text").label, typed), element("div", group, ...shelf));
   Object.assign(view, {
+    typed,
     written: writtenPanel(view),
     alignment: alignmentMap(view),
     key: colourKey(),
@@ -94,10 +99,12 @@ const UNTRAINED = /^\d{4}[-.]\d/;
 const NOT_TRAINED =
   "The models have never read a date in this form, so they may write anything. Try 2019/3/3.";
 
-const takeText = ({ w, known }, text) => {
+const takeText = (view, text) => {
+  const { w, known } = view;
   const characters = [...text.toLowerCase()];
-  w.stage.hidden = !characters.some((c) => c !== " " && known.includes(c));
-  if (w.stage.hidden) {
+  view.nothing = !characters.some((c) => c !== " " && known.includes(c));
+  w.stage.hidden = view.nothing;
+  if (view.nothing) {
     w.say("Nothing to read yet: type a date, in letters and digits.");
     return;
   }
@@ -135,7 +142,7 @@ const tell = (view, t) => {
 };
 
 const draw = (view) => {
-  view.w.stage.hidden = false; // there is a text again, typed or from Reset
+  view.w.stage.hidden = view.nothing;
   view.alignment.draw(view.shades);
   view.written.draw(view.shades);
 };

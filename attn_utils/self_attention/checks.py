@@ -149,6 +149,9 @@ def _check_window(window: Callable[[int, int], Any]) -> None:
                     (i - j).abs() <= reach
                 ),
                 "the window looks into the future only: rows are queries, columns are keys": want.T,
+                "the future is open: only the past is limited, so the causal part is missing": (
+                    i - j <= reach
+                ),
                 "one token too few: reach counts the tokens before the query, beside itself": (
                     (j <= i) & (i - j < reach)
                 ),

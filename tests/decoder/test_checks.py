@@ -30,7 +30,8 @@ def packaged(state, outputs, lens, W_q, W_k, w_v):
         attention.W_q.weight.copy_(W_q.T)
         attention.W_k.weight.copy_(W_k.T)
         attention.w_v.weight.copy_(w_v[None])
-    return attention(state[:, None], outputs, outputs, length_mask(lens, 4))[:, 0]
+    mask = length_mask(lens, outputs.shape[1])
+    return attention(state[:, None], outputs, outputs, mask)[:, 0]
 
 
 def greedy(step, start, state, num_steps, *, feed=True, carry=True, pick=torch.argmax, keep=False):
@@ -76,6 +77,15 @@ WRONG = [
     ("shift", lambda y, s: torch.cat([torch.full((1, 4), s), y[:-1]]), "the axis is 1"),
     ("shift", lambda y, s: y[:, :-1], "start token is missing"),
     ("shift", in_place, "changed the caller's targets"),
+    ("shift", lambda y, s: shift(y, 11), "whatever `start` is"),
+    ("shift", lambda y, s: shift(y, s).float(), "tokens are integers"),
+    ("shift", lambda y, s: torch.cat([torch.full((2, 1), s), y[:2, :-1]], 1), "has shape"),
+    ("exact_match", lambda w, t: (w.sum(1) == t.sum(1)).float().mean(), "in another order"),
+    (
+        "exact_match",
+        lambda w, t: (w.sort(1)[0] == t.sort(1)[0]).all(1).float().mean(),
+        "in another order",
+    ),
     ("exact_match", lambda w, t: None, "nothing has been computed"),
     ("exact_match", lambda w, t: (w == t).float().mean(), "share of right characters"),
     ("exact_match", lambda w, t: (w == t).any(1).float().mean(), "`all`, not `any`"),
@@ -89,6 +99,8 @@ WRONG = [
     ("attend", lambda *a: attend(*a, fill=None, zero=True), "denominator"),
     ("attend", lambda *a: attend(*a, fill=0.0), "e⁰ is 1"),
     ("attend", lambda *a: attend(*a, dim=0), "over the batch"),
+    ("attend", lambda s, o, n, *w: attend(s, o, n + 1, *w), "one character too many"),
+    ("attend", lambda s, o, n, *w: attend(s, o, 4 - n, *w), "turned round"),
     ("attend", lambda *a: attend(*a, tanh=False), "tanh is missing"),
     (
         "attend",
@@ -106,6 +118,8 @@ WRONG = [
     ("greedy", lambda *a: greedy(*a, keep=True), "read, never written"),
     ("greedy", lambda *a: greedy(*a, keep=True)[:-1], "last token is missing"),
     ("greedy", lambda *a: greedy(*a)[:-1], "one step too few"),
+    ("greedy", lambda f, s, c, n: greedy(f, s, c, 8), "has shape"),
+    ("greedy", lambda f, s, c, n: greedy(f, 5, c, n), "differs from the right one"),
 ]
 
 

@@ -62,7 +62,8 @@ def test_typing(watch: Watch) -> None:
     explorer(page).get_by_role("button", name="Reset").click()
     settle(page)
     assert explorer(page).locator(".aw-al-written").first.is_visible()
-    type_text(page, "2019-03-03")
+    for text in ("2019-03-03", "2018-04-05"):  # the first reaches a goal, which the line says
+        type_text(page, text)
     assert "never read a date in this form" in status(page)
     type_text(page, "2019/3/3")
     assert status(page) == ""
