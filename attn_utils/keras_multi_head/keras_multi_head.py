@@ -200,8 +200,8 @@ class KerasMultiHeadAttention(nn.Module):
             layer: Keras's layer on any backend, built (called once, or ``layer.build(…)``).
 
         Returns:
-            A module with the layer's sizes, dropout and dtype, on the CPU, in evaluation mode: so
-            Keras's layer answers when nobody says that it trains.
+            A module with the layer's sizes, dropout and dtype, on the CPU, in evaluation mode, in
+            which Keras's layer answers when nobody says that it trains.
 
         Raises:
             ValueError: a layer that is not built or does what this module does not: attention
