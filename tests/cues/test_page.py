@@ -87,7 +87,7 @@ def test_a_tap_counts_and_reset_forgets_the_brush(watch: Watch) -> None:
     settle(page)
     assert float(glass.get_attribute("aria-valuenow") or 0) == pytest.approx(0.55)  # of 0.35
     assert "glass of water: 4.0 · 0.55 + 0.0 · 0 = 2.20" in box.locator(".aw-why").inner_text()
-    assert [t for t in box.locator(".aw-tag").all_inner_texts() if t] == ["0.55"]
+    assert [t for t in box.locator(".aw-tag").all_text_contents() if t] == ["0.55"]
     brush = box.get_by_label("painting makes things")
     brush.select_option("dimmer")
     glass.click()
