@@ -7,7 +7,8 @@ const matchOf = (asked, key) => key.filter((property, n) => property === asked[n
 export const meanUnder = (weights, values) =>
   weights.reduce((sum, weight, i) => sum + weight * values[i], 0);
 
-// The match of each thing, and its score g_s s + g_q q · k; a thing is (name, use, colour, shape, …).
+// The match of each thing, and its score g_s s + g_q q · k.
+// A thing is (name, use, colour, shape, …).
 export const scoresOf = ({
   use,
   colour,

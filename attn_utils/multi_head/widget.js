@@ -54,7 +54,7 @@ function render({ model, el, signal }) {
 
 const askedIn = ({ w, data }) => data.asked[w.get("example")] ?? 0;
 
-// The query whose lines are drawn: pointed at, chosen, or the one that the task asks of the example.
+// The query whose lines are drawn: pointed at, chosen, or the one that the task asks.
 const queryNow = (view) => {
   if (view.pointed >= 0) return view.pointed;
   const chosen = view.w.get("query");

@@ -69,8 +69,9 @@ const matrixPanel = (view, curve, { width, isWide }) => {
 };
 
 const LEGEND =
-  "Blue hill: the kernel around the query. Diamond: the prediction. Green triangle, at the error: " +
-  "the bandwidth with the least. With the keyboard, Page Down and Page Up go from point to point.";
+  "Blue hill: the kernel around the query. Diamond: the prediction. Green triangle, at the " +
+  "error: the bandwidth with the least. With the keyboard, Page Down and Page Up go from point " +
+  "to point.";
 
 const build = (view) => {
   const room = view.w.stage.clientWidth || 670;

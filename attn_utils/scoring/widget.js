@@ -41,8 +41,8 @@ const below = (view, half) => {
   const panels = [...plots, entropyPanel(view, half), table];
   for (const { node } of panels) node.style.width = `${half}px`;
   const textContent =
-    `${queries} random queries, ${keys} random keys, components of variance 1. This d has nothing ` +
-    "to do with the plane, where d = 2; the temperature divides the scores of both.";
+    `${queries} random queries, ${keys} random keys, components of variance 1. This d has ` +
+    "nothing to do with the plane, where d = 2; the temperature divides the scores of both.";
   const head = element(
     "div",
     { className: "aw-random-head" },
