@@ -1,7 +1,7 @@
 """The Vision Transformer: an image is cut into patches, and the patches are read like words.
 
 Parameters have the names and shapes of timm's model, so that published weights fit;
-:func:`attn_utils.vit.load_vit_checkpoint` reads them in three layouts. Shapes: B batch, C
+:func:`attn_utils.vit.load_vit_checkpoint` reads them in four layouts. Shapes: B batch, C
 channels, N patches, P prefix tokens (1 class token, and 1 more when distilled), D = embed_dim,
 H heads, d = D / H.
 

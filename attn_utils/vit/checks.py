@@ -168,8 +168,11 @@ def _check_count_parameters(count_parameters: Callable[..., Any]) -> None:
             if got == wrong and wrong != want:
                 raise Mistake(message)
         compare(got, torch.tensor(want), "the number of parameters")
+    large = count_parameters(224, 14, 3, 1280, 32, 1000, False)
+    if isinstance(large, float):  # exact in 64 bits, not in the 32 of a tensor
+        large = torch.tensor(large, dtype=torch.float64)
     compare(
-        count_parameters(224, 14, 3, 1280, 32, 1000, False),
+        large,
         torch.tensor(632_045_800),
         "the number for ViT-H/14",
     )
@@ -241,6 +244,7 @@ def _resized(
     antialias: bool = True,
     corners: bool = False,
     mix: bool = False,
+    factor: float | None = None,
 ) -> Tensor:
     """Resize; the options are ways to get it wrong."""
     front = prefix if front < 0 else front
@@ -253,7 +257,8 @@ def _resized(
     smooth = mode in ("bicubic", "bilinear")
     picture = F.interpolate(
         picture,
-        size=new,
+        size=None if factor else new,
+        scale_factor=factor,
         mode=mode,
         align_corners=corners if smooth else None,
         antialias=antialias and smooth and not corners,
@@ -265,7 +270,8 @@ def _resized(
 def _check_resize_positions(resize: Callable[[Tensor, tuple[int, int], int], Any]) -> None:
     """Exercise 12.5: stretch the grid part, keep the prefix."""
     generator = torch.Generator().manual_seed(12)
-    for side, prefix, new in ((6, 1, (9, 5)), (5, 2, (3, 7))):
+    # of 37 to 39 a factor makes 38
+    for side, prefix, new in ((6, 1, (9, 5)), (5, 2, (3, 7)), (37, 1, (39, 39))):
         pos = torch.randn(1, prefix + side**2, 8, generator=generator)
         count = prefix + new[0] * new[1]
         want = _resized(pos, new, prefix)
@@ -278,6 +284,9 @@ def _check_resize_positions(resize: Callable[[Tensor, tuple[int, int], int], Any
         mistakes = {
             in_line: line,
             in_line + ".": nearest,
+            "the prefix is put behind: it belongs in front": torch.cat(
+                [want[:, prefix:], want[:, :prefix]], dim=1
+            ),
             "the prefix is lost: the class token's position belongs in front": want[:, prefix:],
             "the mode is bilinear, asked is bicubic": _resized(pos, new, prefix, mode="bilinear"),
             "the mode is nearest, asked is bicubic": _resized(pos, new, prefix, mode="nearest"),
@@ -289,6 +298,10 @@ def _check_resize_positions(resize: Callable[[Tensor, tuple[int, int], int], Any
             "with a transpose, a reshape alone does not": _resized(pos, new, prefix, mix=True),
             "rows and columns of the new grid are swapped": _resized(pos, new[::-1], prefix),
         }
+        if side == 37:
+            mistakes["`scale_factor` rounds down, and 37 becomes 38 instead of 39: give `size`"] = (
+                _resized(pos, new, prefix, factor=39 / 37)
+            )
         if prefix == 2:
             mistakes["there may be two tokens in front: cut off `prefix`, not 1"] = torch.cat(
                 [pos[:, :1], want[:, prefix:]], dim=1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -87,6 +88,18 @@ def resize_with(mode="bicubic", cut=None, reshape=False, swap=False, **options):
     return wrong
 
 
+def by_factor(pos, new, prefix):
+    grid = pos[:, prefix:]
+    side = math.isqrt(grid.shape[1])
+    picture = F.interpolate(
+        grid.mT.unflatten(2, (side, side)),
+        scale_factor=(new[0] / side, new[1] / side),
+        mode="bicubic",
+        antialias=True,
+    )
+    return torch.cat([pos[:, :prefix], picture.flatten(2).mT], dim=1)
+
+
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
@@ -95,6 +108,8 @@ def resize_with(mode="bicubic", cut=None, reshape=False, swap=False, **options):
         ("unpatchify", unpatchify),
         ("unpatchify", by_fold),
         ("count_parameters", count),
+        ("count_parameters", lambda *a: float(count(*a))),
+        ("count_parameters", lambda *a: np.int64(count(*a))),
         ("drop_path", drop_path),
         ("resize_positions", resize),
     ],
@@ -172,6 +187,8 @@ WRONG = [
         "as one line",
     ),
     ("resize_positions", lambda p, n, k: resize(p, n, k)[:, k:], "prefix is lost"),
+    ("resize_positions", lambda p, n, k: resize(p, n, k).roll(-k, dims=1), "put behind"),
+    ("resize_positions", by_factor, "37 becomes 38"),
     ("resize_positions", resize_with("bilinear", antialias=True), "bilinear"),
     ("resize_positions", resize_with("nearest"), "nearest"),
     ("resize_positions", resize_with(align_corners=True), "align_corners"),
