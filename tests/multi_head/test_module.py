@@ -617,7 +617,11 @@ Q, K, V = draw(2, 3, 7), draw(2, 5, 6), draw(2, 5, 4)
         ((Q, K, V), {"mask": torch.ones(4, 3, 5).bool()}, r"mask: expected .* got \(4, 3, 5\)"),
         ((Q, K, V), {"valid_lens": [3, 5]}, r"valid_lens: expected a tensor, got list"),
         ((Q, K, V), {"valid_lens": torch.tensor([3.0, 5.0])}, r"valid_lens: expected integers"),
-        ((Q, K, V), {"valid_lens": torch.tensor([3, 6])}, r"valid_lens: expected lengths from 0 to 5, got 6"),
+        (
+            (Q, K, V),
+            {"valid_lens": torch.tensor([3, 6])},
+            r"valid_lens: expected lengths from 0 to 5, got 6",
+        ),
         ((Q, K, V), {"valid_lens": torch.tensor([3, -1])}, r"valid_lens: .* got -1"),
         ((Q, K, V), {"valid_lens": torch.tensor([3])}, r"valid_lens: expected shape \(2,\) or"),
         ((Q, K, V), {"valid_lens": torch.ones(3).long()}, r"valid_lens: .* \(2, 3\) .* got \(3,\)"),
