@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attn_utils.checks import Mistake, compare, exercise
+from attn_utils.checks import Mistake, compare, compare_entries, exercise
 
 _NUMBERS: dict[str, Any] = {
     "parameters of SEBlock(96, 8)": 2304,
@@ -54,24 +54,13 @@ _NUMBER_MISTAKES: dict[str, dict[Any, str]] = {
 
 
 @exercise("channel.numbers")
-def _check_numbers(answers: dict[str, Any]) -> None:
+def _check_numbers(answers: Any) -> None:
     """Exercise 10.1: counts and shapes."""
-    if not isinstance(answers, dict):
-        raise Mistake(f"answers should be a dictionary, not {type(answers).__name__}")
-    open_ones = [name for name in _NUMBERS if answers.get(name, ...) in (..., None)]
-    if open_ones:
-        raise Mistake(f"no answer yet for '{open_ones[0]}' ({len(open_ones)} to go)")
-    for name, want in _NUMBERS.items():
-        got = answers[name]
-        if isinstance(want, tuple):
-            if not isinstance(got, (tuple, list)):
-                raise Mistake(f"{name}: should be a tuple such as (4, 64, 14, 14), not {got!r}")
-            got = tuple(got)
-        if isinstance(got, (tuple, list)) and not isinstance(want, tuple):
-            raise Mistake(f"{name}: should be a number, not {got!r}")
-        if got != want:
-            reason = _NUMBER_MISTAKES[name].get(got, f"{got} is not right")
-            raise Mistake(f"{name}: {reason}")
+    mistakes = {
+        name: {wrong: f"{name}: {reason}" for wrong, reason in known.items()}
+        for name, known in _NUMBER_MISTAKES.items()
+    }
+    compare_entries(answers, _NUMBERS, mistakes, "count again, axis by axis")
 
 
 def _odd(size: int) -> int:

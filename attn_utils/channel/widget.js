@@ -155,7 +155,10 @@ const render = ({ model, el, signal }) => {
     refresh(lab);
     for (const panel of panels) panel.draw(lab);
   };
-  w.goals(goalsOf(lab));
+  const markDigit = () => {
+    lab.chosen = digitAt(lab);
+  };
+  w.goals(goalsOf(lab), markDigit); // Reset takes the mark back too
   for (const name of ["block", "reduction", "kernel", "where"])
     model.on(`change:${name}`, () => {
       if (name === "where") lab.chosen = digitAt(lab); // the mark follows the digit

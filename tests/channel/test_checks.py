@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -42,6 +43,7 @@ def odd(size):
     [
         ("channel.numbers", RIGHT),
         ("channel.numbers", RIGHT | {GATE: torch.Size([4, 64, 1, 1]), OUT: [4, 64, 14, 14]}),
+        ("channel.numbers", RIGHT | {COUNT: np.int64(2304), KERNEL: 5.0}),
         ("channel.kernel_size", eca_kernel_size),
         ("channel.kernel_size", lambda c, g=2, b=1: int(abs((math.log2(c) + b) / g)) // 2 * 2 + 1),
         ("channel.excite", by_the_package),
@@ -73,7 +75,8 @@ WRONG = [
     ("numbers", RIGHT | {COUNT: 1152}, "one of the two matrices"),
     ("numbers", RIGHT | {COUNT: 2412}, "biases are counted"),
     ("numbers", RIGHT | {COUNT: 18432}, "no bottleneck"),
-    ("numbers", RIGHT | {COUNT: [2304]}, "should be a number"),
+    ("numbers", RIGHT | {COUNT: [2304]}, "(2304,) is not right"),
+    ("numbers", RIGHT | {HIDDEN: True}, "True is not right"),
     ("numbers", RIGHT | {HIDDEN: 0}, "there is always one"),
     ("numbers", RIGHT | {HIDDEN: 0.5}, "half a unit"),
     ("numbers", RIGHT | {KERNEL: 6}, "odd already"),
@@ -81,7 +84,7 @@ WRONG = [
     ("numbers", RIGHT | {KERNEL: 7}, "7 is not right"),
     ("numbers", RIGHT | {GATE: (4, 64)}, "two axes of length 1"),
     ("numbers", RIGHT | {GATE: (4, 64, 14, 14)}, "for a whole channel"),
-    ("numbers", RIGHT | {GATE: 64}, "should be a tuple"),
+    ("numbers", RIGHT | {GATE: 64}, "expected a tuple of 4 numbers"),
     ("numbers", RIGHT | {OUT: (4, 64, 1, 1)}, "that is the gate"),
     ("kernel_size", lambda c, g=2, b=1: None, "nothing has been computed"),
     ("kernel_size", lambda c, g=2, b=1: odd(round(abs(bare(c, g, b)))), "rounded"),

@@ -112,6 +112,8 @@ def test_goals_can_be_reached(watch: Watch) -> None:
     assert "Close the digit" in reached(page)
     assert "Fool a gate" in reached(page)
     box.get_by_role("button", name="Reset").click()
+    settle(page)
+    assert box.locator(".aw-chosen").text_content() == "channel 3"  # the digit's, not channel 1
     box.get_by_label("reduction r").select_option("4")
     assert "so narrow" in reached(page)
     assert "Fool a gate" not in reached(page)
