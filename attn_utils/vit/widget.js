@@ -183,7 +183,7 @@ const thumbsPanel = (view) => {
   };
   const lines = Array.from({ length: L }, (_, l) => heads.map((_, h) => thumbOf(l, h)));
   const textContent =
-    "All layers and heads for this query. Each map has its own scale: compare places, not strength.";
+    "All layers and heads for this query, each map on its own scale: compare places, not strength.";
   const lineNodes = lines.map((line, l) => {
     const name = element("span", { textContent: `layer ${l + 1}` });
     return element("div", { className: "aw-thumb-line" }, name, ...line.map(({ node }) => node));
