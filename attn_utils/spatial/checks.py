@@ -75,6 +75,9 @@ def _check_gate(gate: Callable[[Tensor, Tensor], Any]) -> None:
         _gate(maps, kernel),
         "the gate",
         {
+            "the kernel is flipped: PyTorch slides it over the maps as it is": (
+                _gate(maps, kernel.flip(2, 3))
+            ),
             "the maps are in the order [max, mean]; here it is [mean, max]": (
                 _gate(maps.flip(1), kernel)
             ),
@@ -138,6 +141,9 @@ def _check_channel_gate(gate: Callable[[Tensor, Tensor, Tensor], Any]) -> None:
             ),
             "the gates are added, not the scores: numbers up to 2 come out": (
                 full(mlp(mean)) + full(mlp(most))
+            ),
+            "the gates are multiplied: add the scores, then squash once": (
+                full(mlp(mean)) * full(mlp(most))
             ),
             "the gates are averaged: add the scores, then squash once": (
                 (full(mlp(mean)) + full(mlp(most))) / 2

@@ -84,6 +84,7 @@ WRONG = [
     ),
     ("gate", lambda x, k: gate(x, k, torch.stack([x.mean(1)] * 2, 1)), "only the mean"),
     ("gate", lambda x, k: gate(x, k, torch.stack([x.amax(1)] * 2, 1)), "only the maximum"),
+    ("gate", lambda x, k: gate(x, k.flip(2, 3)), "flipped"),
     ("gate", lambda x, k: gate(x, k, pad=False), "smaller than the image"),
     ("gate", lambda x, k: gate(x, k).logit(), "sigmoid is missing"),
     ("gate", lambda x, k: x * gate(x, k), "the gate alone"),
@@ -106,6 +107,13 @@ WRONG = [
             mlp(d, a, b).sigmoid()[:, :, None, None] for d in (x.mean((2, 3)), x.amax((2, 3)))
         ),
         "the gates are added",
+    ),
+    (
+        "channel_gate",
+        lambda x, a, b: (mlp(x.mean((2, 3)), a, b).sigmoid() * mlp(x.amax((2, 3)), a, b).sigmoid())[
+            :, :, None, None
+        ],
+        "the gates are multiplied",
     ),
     ("channel_gate", lambda x, a, b: channel_gate(x, a, b).logit(), "sigmoid is missing"),
     ("channel_gate", lambda x, a, b: channel_gate(x, a, b).flatten(1), "two more axes"),
