@@ -15,6 +15,7 @@ from .exercises import exercises_are_complete
 from .layout import cell_length, starts_with_title
 from .notebook import Finding, Notebook
 from .randomness import randomness_is_seeded
+from .reading import reading_time_is_stated
 from .storage import cell_ids, gate_is_on, project_kernel
 
 RULES: tuple[Callable[[Notebook], Iterator[Finding]], ...] = (
@@ -26,4 +27,5 @@ RULES: tuple[Callable[[Notebook], Iterator[Finding]], ...] = (
     randomness_is_seeded,
     boxes_render,
     exercises_are_complete,
+    reading_time_is_stated,
 )
