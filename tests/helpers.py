@@ -28,8 +28,8 @@ def close(
         want: the right one, in the same or in a finer dtype.
         what: what is compared, for the message.
         scale: size of the terms that were summed, where the result is smaller than they are.
-        within: largest difference instead, for means of random draws and for numbers that a
-            source prints with a few digits.
+        within: largest difference instead, for means of random draws, for numbers that a source
+            prints with a few digits, and where the bound depends on more than the sizes.
     """
     if within is None:
         size = max(scale, want.abs().max().item() if want.numel() else 0.0)
