@@ -9,16 +9,21 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import nbformat
 import pytest
+from chinese_terms import add_titles, names_in
 from content_policy import digest, policy_for, write_policy
+from docutils import nodes
+from docutils.utils import new_document
 from failing_cell import name_cell
 from kernel_guard import is_own_interpreter, set_threads
 from light_pages import icons_in_use, lighten, without_idle_scripts
 from live_widgets import slim_state
 from myst_nb.core.execute.base import ExecutionError
 from nbclient.exceptions import CellExecutionError
+from sphinx.addnodes import glossary
 from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parents[2]
@@ -195,3 +200,19 @@ def test_a_policy_is_written_once_however_often_pages_are(tmp_path: Path) -> Non
             assert "pagename" not in text
     assert template.read_text() == PAGE
     assert (tmp_path / "_headers").read_text().startswith("/*\n  Content-Security-Policy: default")
+
+
+def test_a_link_to_a_term_tells_its_chinese_name() -> None:
+    names = ("query", "term-query"), ("查询", "term-0")
+    terms = [nodes.term("", name, ids=[anchor]) for name, anchor in names]
+    entry = nodes.definition_list_item("", *terms, nodes.definition("", nodes.paragraph()))
+    page = new_document("glossary")
+    page += glossary("", nodes.definition_list("", entry))
+    assert names_in(page) == {"term-query": "查询", "term-0": "查询"}
+
+    chapter = new_document("chapter")
+    links = [nodes.reference("", "", refuri=f"glossary.html#{at}") for at in ("term-query", "key")]
+    chapter += nodes.paragraph("", "", *links)
+    app: Any = SimpleNamespace(env=SimpleNamespace(chinese_terms=names_in(page)))
+    add_titles(app, chapter, "chapter")
+    assert [link.get("reftitle") for link in links] == ["查询", None]
