@@ -36,8 +36,8 @@ OURS_ALONE = (
 UNFAVOURABLE = 1.1  # from here on a sentence is due
 SENTENCES = {
     "nadaraya_watson / formula": "`nadaraya_watson` passes over all differences more often than "
-    "the formula: it divides by the bandwidth, looks for overflow, and subtracts each row's smallest "
-    "distance, so that a query far from all keys keeps its digits.",
+    "the formula: it divides by the bandwidth, looks for overflow, and subtracts each row's "
+    "smallest distance, so that a query far from all keys keeps its digits.",
     "masked_softmax / fill with −10⁶, then softmax": "`masked_softmax` gives exactly 0 where the "
     "mask forbids, and rows of zeros where it forbids everything; filling with −10⁶ gives neither.",
     "AdditiveAttention / formula": "`AdditiveAttention` checks shapes and lengths at each call, "
