@@ -122,7 +122,7 @@ def show_heatmaps(
         >>> import torch
         >>> from attn_utils import show_heatmaps
         >>> weights = torch.eye(4).expand(1, 2, 4, 4)  # a row of two heads
-        >>> figure = show_heatmaps(weights, "Keys", "Queries", titles=["head 1", "head 2"])
+        >>> figure = show_heatmaps(weights, "Keys", "Queries", ["head 1", "head 2"])
         >>> [ax.get_title() for ax in figure.axes[:2]]
         ['head 1', 'head 2']
         >>> figure.axes[0].images[0].get_clim() == figure.axes[1].images[0].get_clim()

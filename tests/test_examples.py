@@ -21,6 +21,8 @@ PUBLIC = {
     for module in modules(ROOT)
     for name in public_names(module)
 }
+COLUMN = 82  # characters of code that fit beside the contents at 1300 px
+
 # tables and strings of characters have no docstring
 DOCUMENTED = {name: value for name, value in PUBLIC.items() if callable(value)}
 
@@ -49,6 +51,15 @@ def test_the_example_holds(name: str, capsys: pytest.CaptureFixture[str]) -> Non
             failed = doctest.DocTestRunner().run(test).failed
             assert failed == 0, capsys.readouterr().out
     plt.close("all")
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_the_example_fits_the_column_of_the_page(name: str) -> None:
+    (example,) = [test for test in examples_of(name, DOCUMENTED[name]) if test.name == name]
+    code = [line for part in example.examples for line in part.source.splitlines()]
+    shown = [line for part in example.examples for line in part.want.splitlines()]
+    assert [line for line in code if len(">>> " + line) > COLUMN] == []
+    assert [line for line in shown if len(line) > COLUMN] == []
 
 
 def test_only_constants_are_passed_over() -> None:

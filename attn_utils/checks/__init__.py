@@ -277,9 +277,9 @@ def compare_entries(
     Example:
         >>> from attn_utils import compare_entries
         >>> right = {"output": (2, 5, 8), "weights": (2, 5, 5)}
-        >>> mistakes = {"output": {}, "weights": {(2, 5, 8): "weights: one number for each pair"}}
+        >>> wrong = {(2, 5, 8): "weights: one number for each pair"}
         >>> answers = {"output": (2, 5, 8), "weights": (2, 5, 8)}
-        >>> compare_entries(answers, right, mistakes, "print the shapes")
+        >>> compare_entries(answers, right, {"weights": wrong}, "print the shapes")
         Traceback (most recent call last):
             ...
         attn_utils.checks.Mistake: weights: one number for each pair

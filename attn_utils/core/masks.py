@@ -60,7 +60,7 @@ def length_mask(valid_lens: Tensor, num_keys: int) -> Tensor:
     Example:
         >>> import torch
         >>> from attn_utils import length_mask
-        >>> mask = length_mask(torch.tensor([1, 3]), num_keys=3)  # two sequences padded to 3
+        >>> mask = length_mask(torch.tensor([1, 3]), num_keys=3)  # two sequences
         >>> mask.shape
         torch.Size([2, 1, 3])
         >>> mask.int().tolist()
@@ -111,7 +111,7 @@ def causal_mask(
         tensor([[1, 0, 0],
                 [1, 1, 0],
                 [1, 1, 1]], dtype=torch.int32)
-        >>> causal_mask(1, 3, align="bottom-right")  # the newest token sees all 3 cached keys
+        >>> causal_mask(1, 3, align="bottom-right")  # the newest token sees all
         tensor([[True, True, True]])
     """
     num_queries = check_size("num_queries", num_queries, 0)

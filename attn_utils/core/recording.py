@@ -117,7 +117,7 @@ def record_attention(model: nn.Module, *, keep_graph: bool = False) -> Iterator[
     Example:
         >>> import torch
         >>> from attn_utils import VisionTransformer, record_attention
-        >>> model = VisionTransformer(8, 4, 1, 10, embed_dim=8, depth=2, num_heads=2).eval()
+        >>> model = VisionTransformer(8, 4, 1, 10, embed_dim=8, depth=2, num_heads=2)
         >>> with record_attention(model) as weights:
         ...     logits = model(torch.rand(1, 1, 8, 8))
         >>> [tuple(w.shape) for w in weights]  # 2 layers; 4 patches and the class token

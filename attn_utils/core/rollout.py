@@ -46,7 +46,7 @@ def attention_rollout(
     Example:
         >>> import torch
         >>> from attn_utils import attention_rollout
-        >>> layer = torch.tensor([[[[0.0, 1.0], [1.0, 0.0]]]])  # each of two tokens sees the other
+        >>> layer = torch.tensor([[[[0.0, 1.0], [1.0, 0.0]]]])  # tokens see each other
         >>> attention_rollout([layer])[0]  # the residual connection keeps half
         tensor([[0.5000, 0.5000],
                 [0.5000, 0.5000]])

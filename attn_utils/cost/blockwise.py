@@ -55,12 +55,14 @@ def blockwise_attention(
 
     Example:
         >>> import torch
-        >>> from attn_utils import blockwise_attention, peak_bytes, scaled_dot_product_attention
+        >>> from attn_utils import blockwise_attention, peak_bytes
+        >>> from attn_utils import scaled_dot_product_attention
         >>> q = torch.rand(1, 512, 16)
         >>> output, weights = scaled_dot_product_attention(q, q, q, return_weights=True)
         >>> torch.allclose(blockwise_attention(q, q, q, block_size=64), output, atol=1e-5)
         True
-        >>> peak_bytes(lambda: blockwise_attention(q, q, q, block_size=64)) < weights.nbytes
+        >>> peak = peak_bytes(lambda: blockwise_attention(q, q, q, block_size=64))
+        >>> peak < weights.nbytes
         True
 
     References:

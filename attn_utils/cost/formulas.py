@@ -63,7 +63,7 @@ def attention_flops(
     Example:
         >>> from attn_utils import attention_flops
         >>> flops = attention_flops(1024, 768, num_heads=12)
-        >>> flops["projections"] / flops["scores"]  # 3 D / n: below 1 only for long sequences
+        >>> flops["projections"] / flops["scores"]  # 3 D / n
         2.25
         >>> half = attention_flops(1024, 768, num_heads=12, is_causal=True)["scores"]
         >>> f"{half / flops['scores']:.4f}"
@@ -245,7 +245,8 @@ def attention_peak_bytes(
     Example:
         >>> from attn_utils import attention_peak_bytes
         >>> for n in (1024, 2048):  # twice the tokens
-        ...     print(attention_peak_bytes(n, 64), attention_peak_bytes(n, 64, fused=True))
+        ...     fused = attention_peak_bytes(n, 64, fused=True)
+        ...     print(attention_peak_bytes(n, 64), fused)
         9175040 1052672
         35127296 2105344
     """
@@ -283,7 +284,8 @@ def kv_cache_bytes(
         >>> size = kv_cache_bytes(8192, depth=32, kv_heads=32, head_dim=128)
         >>> size // 2**20  # MiB of one text of 8,192 tokens, in half precision
         4096
-        >>> size // kv_cache_bytes(8192, depth=32, kv_heads=8, head_dim=128)  # grouped queries
+        >>> grouped = kv_cache_bytes(8192, depth=32, kv_heads=8, head_dim=128)
+        >>> size // grouped
         4
     """
     num_tokens, depth, kv_heads, head_dim, batch, itemsize = check_sizes(

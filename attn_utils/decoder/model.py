@@ -29,7 +29,8 @@ class EncoderOutput(NamedTuple):
         >>> import torch
         >>> from attn_utils import GRUEncoder
         >>> encoder = GRUEncoder(vocab_size=10, embed_size=4, num_hiddens=8)
-        >>> memory = encoder(torch.tensor([[3, 1, 4], [1, 5, 0]]), valid_lens=torch.tensor([3, 2]))
+        >>> source = torch.tensor([[3, 1, 4], [1, 5, 0]])
+        >>> memory = encoder(source, valid_lens=torch.tensor([3, 2]))
         >>> memory.states.shape, memory.final_state.shape
         (torch.Size([2, 3, 16]), torch.Size([2, 16]))
         >>> memory.mask.int().tolist()  # the second source is padded by one token
@@ -221,11 +222,11 @@ class AttentionDecoder(FixedVectorDecoder):
         >>> import torch
         >>> from attn_utils import AttentionDecoder, GRUEncoder
         >>> encoder = GRUEncoder(vocab_size=10, embed_size=4, num_hiddens=8)
-        >>> decoder = AttentionDecoder(5, 4, num_hiddens=8, memory_size=16, attention_size=8)
+        >>> decoder = AttentionDecoder(5, 4, 8, memory_size=16, attention_size=8)
         >>> memory = encoder(torch.tensor([[3, 1, 4]]), valid_lens=torch.tensor([3]))
         >>> previous = torch.tensor([[decoder.start, 2]])
         >>> logits, state, weights = decoder(previous, memory)
-        >>> logits.shape, weights.shape  # each of two steps weighs all three source tokens
+        >>> logits.shape, weights.shape  # two steps, three source tokens
         (torch.Size([1, 2, 5]), torch.Size([1, 2, 3]))
 
     References:
@@ -263,7 +264,8 @@ class EncoderDecoder(nn.Module):
         >>> import torch
         >>> from attn_utils import AttentionDecoder, EncoderDecoder, GRUEncoder
         >>> model = EncoderDecoder(GRUEncoder(10, 4, 8), AttentionDecoder(5, 4, 8, 16, 8))
-        >>> source, valid_lens = torch.tensor([[3, 1, 4], [1, 5, 0]]), torch.tensor([3, 2])
+        >>> source = torch.tensor([[3, 1, 4], [1, 5, 0]])
+        >>> valid_lens = torch.tensor([3, 2])
         >>> targets = torch.tensor([[0, 1, 2, 3], [4, 3, 2, 1]])
         >>> logits, weights = model(source, valid_lens, targets, return_weights=True)
         >>> logits.shape, weights.shape
@@ -349,12 +351,13 @@ def greedy_decode(
 
     Example:
         >>> import torch
-        >>> from attn_utils import AttentionDecoder, EncoderDecoder, GRUEncoder, greedy_decode
+        >>> from attn_utils import AttentionDecoder, EncoderDecoder, GRUEncoder
+        >>> from attn_utils import greedy_decode
         >>> model = EncoderDecoder(GRUEncoder(10, 4, 8), AttentionDecoder(5, 4, 8, 16, 8))
         >>> source, valid_lens = torch.tensor([[3, 1, 4]]), torch.tensor([3])
-        >>> tokens, weights = greedy_decode(model, source, valid_lens, 6, return_weights=True)
-        >>> tokens.shape, weights.shape
-        (torch.Size([1, 6]), torch.Size([1, 6, 3]))
+        >>> tokens = greedy_decode(model, source, valid_lens, num_steps=6)
+        >>> tokens.shape
+        torch.Size([1, 6])
         >>> logits = model(source, valid_lens, tokens)  # given what it has written itself
         >>> torch.equal(logits.argmax(-1), tokens)
         True

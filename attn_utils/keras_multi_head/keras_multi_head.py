@@ -57,7 +57,7 @@ class KerasMultiHeadAttention(nn.Module):
     Example:
         >>> import torch
         >>> from attn_utils import KerasMultiHeadAttention
-        >>> attention = KerasMultiHeadAttention(num_heads=2, key_dim=3, query_size=8, value_size=6)
+        >>> attention = KerasMultiHeadAttention(2, 3, query_size=8, value_size=6)
         >>> query, value = torch.rand(4, 5, 8), torch.rand(4, 7, 6)
         >>> output, weights = attention(query, value, return_attention_scores=True)
         >>> output.shape, weights.shape

@@ -46,7 +46,8 @@ class MultiHeadAttention(nn.Module):
         >>> from attn_utils import MultiHeadAttention
         >>> attention = MultiHeadAttention(embed_dim=8, num_heads=2)
         >>> x = torch.rand(3, 5, 8)
-        >>> output, weights = attention(x, valid_lens=torch.tensor([5, 2, 1]), return_weights=True)
+        >>> valid_lens = torch.tensor([5, 2, 1])
+        >>> output, weights = attention(x, valid_lens=valid_lens, return_weights=True)
         >>> output.shape, weights.shape
         (torch.Size([3, 5, 8]), torch.Size([3, 2, 5, 5]))
         >>> weights[2, :, 4]  # one key may be attended in the third sequence

@@ -87,7 +87,7 @@ def average_pooling(
         >>> import torch
         >>> from attn_utils import average_pooling
         >>> queries, keys = torch.tensor([0.0, 5.0]), torch.tensor([1.0, 2.0, 3.0])
-        >>> average_pooling(queries, keys, torch.tensor([3.0, 6.0, 9.0]))  # whatever the query
+        >>> average_pooling(queries, keys, torch.tensor([3.0, 6.0, 9.0]))
         tensor([6., 6.])
     """
     dtype = _check(queries, keys, values)
@@ -177,7 +177,7 @@ def nadaraya_watson(
                 [0.0000, 0.0000, 0.0000]])
         >>> output
         tensor([3., 8., 0.])
-        >>> nadaraya_watson(queries, keys, values)[2].item()  # the Gaussian finds the nearest
+        >>> nadaraya_watson(queries, keys, values)[2].item()  # the Gaussian has no edge
         8.0
 
     References:

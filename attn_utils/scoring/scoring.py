@@ -52,8 +52,8 @@ class LocationAttention(nn.Module):
         >>> output, weights = rule(q, k, v, return_weights=True)
         >>> output.shape, weights.shape
         (torch.Size([1, 2, 6]), torch.Size([1, 2, 5]))
-        >>> _, same = rule(q, k, -v, return_weights=True)  # what the values hold plays no part
-        >>> torch.equal(weights, same)
+        >>> _, same = rule(q, k, -v, return_weights=True)
+        >>> torch.equal(weights, same)  # what the values hold plays no part
         True
 
     References:
@@ -206,7 +206,7 @@ class DotProductAttention(nn.Module):
         >>> output.shape, weights.shape
         (torch.Size([2, 3, 6]), torch.Size([2, 3, 5]))
         >>> unscaled = DotProductAttention(scaled=False)
-        >>> torch.allclose(unscaled(q / 4**0.5, k, v), output)  # 1/√d in the query is the same
+        >>> torch.allclose(unscaled(q / 4**0.5, k, v), output)
         True
 
     References:
@@ -276,8 +276,9 @@ class Attn(nn.Module):
     Example:
         >>> import torch
         >>> from attn_utils import Attn
-        >>> attn = Attn(query_size=4, key_size=4, value_size1=5, value_size2=6, output_size=3)
-        >>> output, weights = attn(torch.rand(2, 1, 4), torch.rand(2, 1, 4), torch.rand(2, 5, 6))
+        >>> attn = Attn(4, 4, value_size1=5, value_size2=6, output_size=3)
+        >>> Q, K, V = torch.rand(2, 1, 4), torch.rand(2, 1, 4), torch.rand(2, 5, 6)
+        >>> output, weights = attn(Q, K, V)
         >>> output.shape, weights.shape
         (torch.Size([2, 1, 3]), torch.Size([2, 5]))
         >>> sum(p.numel() for p in attn.parameters())  # (4 + 4)·5 + 5 + (4 + 6)·3 + 3

@@ -31,7 +31,8 @@ class SelfAttention(nn.Module):
         >>> output, weights = attention(x, return_weights=True)
         >>> output.shape, weights.shape
         (torch.Size([1, 3, 6]), torch.Size([1, 3, 3]))
-        >>> torch.allclose(attention(x.flip(1)), output.flip(1), atol=1e-6)  # blind to the order
+        >>> backwards = attention(x.flip(1))  # it is blind to the order
+        >>> torch.allclose(backwards, output.flip(1), atol=1e-6)
         True
         >>> _, weights = attention(x, causal_mask(3), return_weights=True)
         >>> weights[0, 0]  # the first position sees itself only

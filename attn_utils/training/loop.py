@@ -38,11 +38,11 @@ class History:
         >>> from torch import nn
         >>> from attn_utils import fit
         >>> inputs = torch.tensor([[-1.0], [1.0]]).repeat(20, 1)
-        >>> labels = torch.tensor([0, 1]).repeat(20)
+        >>> data = inputs, torch.tensor([0, 1]).repeat(20)
         >>> history = fit(
-        ...     nn.Linear(1, 2), (inputs, labels), (inputs, labels), epochs=3, progress=False
+        ...     nn.Linear(1, 2), train=data, valid=data, epochs=3, progress=False
         ... )
-        >>> len(history.train_loss), len(history.valid_accuracy)  # an entry for each epoch
+        >>> len(history.train_loss), len(history.valid_accuracy)
         (3, 3)
         >>> 1 <= history.best_epoch <= 3
         True

@@ -86,9 +86,9 @@ def load_vit_checkpoint(
     Example:
         >>> import torch
         >>> from attn_utils import VisionTransformer, load_vit_checkpoint
-        >>> sizes = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 4}
+        >>> sizes = {"img_size": 32, "embed_dim": 16, "depth": 2, "num_heads": 4}
         >>> trained, model = VisionTransformer(**sizes), VisionTransformer(**sizes)
-        >>> load_vit_checkpoint(model, {"model": trained.state_dict()})  # nothing was adapted
+        >>> load_vit_checkpoint(model, trained.state_dict())  # nothing was adapted
         []
         >>> images = torch.rand(1, 3, 32, 32)
         >>> torch.equal(model(images), trained(images))

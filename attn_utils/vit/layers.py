@@ -92,7 +92,7 @@ class PatchEmbedding(nn.Module):
     Example:
         >>> import torch
         >>> from attn_utils import PatchEmbedding
-        >>> embedding = PatchEmbedding(img_size=32, patch_size=8, in_channels=3, embed_dim=16)
+        >>> embedding = PatchEmbedding(32, patch_size=8, in_channels=3, embed_dim=16)
         >>> embedding.grid_size, embedding.num_patches
         ((4, 4), 16)
         >>> embedding(torch.rand(2, 3, 32, 32)).shape
@@ -264,11 +264,11 @@ def resize_position_embedding(
     Example:
         >>> import torch
         >>> from attn_utils import resize_position_embedding
-        >>> learned = torch.rand(1, 1 + 14 * 14, 8)  # of 224 × 224 pixels in patches of 16
+        >>> learned = torch.rand(1, 1 + 14 * 14, 8)  # 224 × 224 pixels, patches of 16
         >>> resized = resize_position_embedding(learned, (24, 24))  # for 384 × 384
         >>> resized.shape
         torch.Size([1, 577, 8])
-        >>> torch.equal(resized[:, 0], learned[:, 0])  # the class token has no place in the grid
+        >>> torch.equal(resized[:, 0], learned[:, 0])  # the class token
         True
     """
     if not isinstance(pos_embed, Tensor) or pos_embed.ndim != 3 or len(pos_embed) != 1:

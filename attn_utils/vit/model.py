@@ -74,7 +74,7 @@ class VisionTransformer(nn.Module):
         >>> import torch
         >>> from attn_utils import VisionTransformer
         >>> model = VisionTransformer(
-        ...     img_size=32, patch_size=8, num_classes=10, embed_dim=16, depth=2, num_heads=4
+        ...     32, patch_size=8, num_classes=10, embed_dim=16, depth=2, num_heads=4
         ... )
         >>> images = torch.rand(5, 3, 32, 32)
         >>> model(images).shape
@@ -507,7 +507,8 @@ def vit_huge_patch14_224_in21k(
         >>> from attn_utils import vit_huge_patch14_224_in21k
         >>> with torch.device("meta"):  # shapes without memory
         ...     model = vit_huge_patch14_224_in21k()
-        >>> f"{4 * sum(p.numel() for p in model.parameters()) / 2**30:.1f} GiB"  # in float32
+        >>> size = 4 * sum(p.numel() for p in model.parameters())  # in float32
+        >>> f"{size / 2**30:.1f} GiB"
         '2.5 GiB'
     """
     return _build_in21k("huge", 14, num_classes, has_logits, options)
