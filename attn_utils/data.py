@@ -41,8 +41,8 @@ def table_scene(width: int = 480) -> tuple[Tensor, dict[str, Box]]:
             three quarters of that.
 
     Returns:
-        ``image`` of shape (height, width, 3), float32, RGB in 0…1 (sRGB), and ``boxes``: for
-        "newspaper", "paper", "cup", "notebook" and "book", in this order, the :data:`Box` that
+        ``image`` of shape (height, width, 3), float32, RGB in 0…1 (sRGB), and ``boxes``, which give
+        for "newspaper", "paper", "cup", "notebook" and "book", in this order, the :data:`Box` that
         holds it. Boxes do not overlap. The drawing is the same each time.
 
     Raises:

@@ -51,7 +51,8 @@ def length_mask(valid_lens: Tensor, num_keys: int) -> Tensor:
         num_keys: S, the number of keys, at least 1.
 
     Returns:
-        A boolean mask on the device of ``valid_lens``: (B, 1, S) for (B,), (B, T, S) for (B, T).
+        A boolean mask on the device of ``valid_lens``, (B, 1, S) for (B,) and (B, T, S) for
+        (B, T).
 
     Raises:
         ValueError: lengths outside 0 … ``num_keys``; not where the values cannot be looked at, as

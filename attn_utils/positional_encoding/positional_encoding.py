@@ -104,12 +104,11 @@ class LearnedPositionalEmbedding(nn.Module):
         >>> import torch
         >>> from attn_utils import LearnedPositionalEmbedding
         >>> embedding = LearnedPositionalEmbedding(num_positions=3, num_hiddens=8)
-        >>> embedding(torch.zeros(2, 3, 8)).shape
-        torch.Size([2, 3, 8])
-        >>> embedding(torch.zeros(2, 4, 8))
-        Traceback (most recent call last):
-            ...
-        ValueError: X: expected at most num_positions = 3 positions, got 4 in shape (2, 4, 8)
+        >>> added = embedding(torch.zeros(1, 2, 8))
+        >>> torch.equal(added[0], embedding.weight[:2])  # to zeros: the vectors themselves
+        True
+        >>> sum(p.numel() for p in embedding.parameters())  # 3 positions · 8
+        24
 
     References:
         Dosovitskiy et al. (2021). An image is worth 16x16 words.

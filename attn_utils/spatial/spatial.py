@@ -142,7 +142,7 @@ class CBAM(nn.Module):
     authors' ``bias=True`` as well. Under ``torch.no_grad()``, with theirs in their names: ::
 
         cbam.channel.fc1.weight.copy_(fc1.weight.flatten(1))  # and fc2; biases as they are
-        cbam.spatial.conv.weight.copy_(conv.weight)  # the authors': conv.weight.flip(1)
+        cbam.spatial.conv.weight.copy_(conv.weight)  # the authors': flip(1)
         cbam.spatial.norm.load_state_dict(bn.state_dict())
 
     The flip is there because the authors stack [max, mean], and we, the paper and timm [mean, max].
