@@ -105,7 +105,7 @@ class LearnedPositionalEmbedding(nn.Module):
         >>> from attn_utils import LearnedPositionalEmbedding
         >>> embedding = LearnedPositionalEmbedding(num_positions=3, num_hiddens=8)
         >>> added = embedding(torch.zeros(1, 2, 8))
-        >>> torch.equal(added[0], embedding.weight[:2])  # to zeros: the vectors themselves
+        >>> torch.equal(added[0], embedding.weight[:2])  # the vectors themselves
         True
         >>> sum(p.numel() for p in embedding.parameters())  # 3 positions · 8
         24

@@ -141,7 +141,7 @@ class CBAM(nn.Module):
     Published weights are of richer modules than the paper's. timm's need ``batch_norm=True``, the
     authors' ``bias=True`` as well. Under ``torch.no_grad()``, with theirs in their names: ::
 
-        cbam.channel.fc1.weight.copy_(fc1.weight.flatten(1))  # and fc2; biases as they are
+        cbam.channel.fc1.weight.copy_(fc1.weight.flatten(1))  # and fc2; biases unchanged
         cbam.spatial.conv.weight.copy_(conv.weight)  # the authors': flip(1)
         cbam.spatial.norm.load_state_dict(bn.state_dict())
 
