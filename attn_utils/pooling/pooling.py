@@ -82,6 +82,13 @@ def average_pooling(
 
     Returns:
         The output (T,), or output and weights (T, S).
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import average_pooling
+        >>> queries, keys = torch.tensor([0.0, 5.0]), torch.tensor([1.0, 2.0, 3.0])
+        >>> average_pooling(queries, keys, torch.tensor([3.0, 6.0, 9.0]))
+        tensor([6., 6.])
     """
     dtype = _check(queries, keys, values)
     shape = (queries.shape[0], keys.shape[-1])  # (T, S)
@@ -156,6 +163,23 @@ def nadaraya_watson(
         ValueError: NaN or infinity in the inputs, or a bandwidth so small that
             (x − x_i) / bandwidth overflows.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import nadaraya_watson
+        >>> keys, values = torch.tensor([0.0, 1.0, 4.0]), torch.tensor([2.0, 4.0, 8.0])
+        >>> queries = torch.tensor([0.5, 4.0, 9.0])
+        >>> output, weights = nadaraya_watson(
+        ...     queries, keys, values, kernel="boxcar", return_weights=True
+        ... )
+        >>> weights  # no key lies within one bandwidth of 9
+        tensor([[0.5000, 0.5000, 0.0000],
+                [0.0000, 0.0000, 1.0000],
+                [0.0000, 0.0000, 0.0000]])
+        >>> output
+        tensor([3., 8., 0.])
+        >>> nadaraya_watson(queries, keys, values)[2].item()  # the Gaussian has no edge
+        8.0
+
     References:
         Nadaraya, E. A. (1964). On estimating regression. Theory of Probability & Its
         Applications 9(1). Watson, G. S. (1964). Smooth regression analysis. Sankhyā A 26(4).
@@ -178,6 +202,17 @@ class NWKernelRegression(nn.Module):
     Args:
         w: where to start, a finite number or a tensor with one element; by default drawn
             uniformly from [0, 1).
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import NWKernelRegression
+        >>> queries, keys = torch.tensor([0.0]), torch.tensor([0.0, 1.0])
+        >>> values = torch.tensor([2.0, 6.0])
+        >>> for w in (0.0, 1.0, 10.0):  # from average pooling to the nearest key
+        ...     print(f"{NWKernelRegression(w)(queries, keys, values).item():.2f}")
+        4.00
+        3.51
+        2.00
 
     References:
         Nadaraya (1964) and Watson (1964), see :func:`nadaraya_watson`.
@@ -236,6 +271,18 @@ def leave_one_out_error(
     Returns:
         A scalar tensor in the squared unit of the values. Where a compact kernel finds no other
         key in its window the prediction is 0, and the error counts it as such.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import leave_one_out_error
+        >>> keys = torch.tensor([0.0, 1.0, 2.0, 3.0])
+        >>> values = torch.tensor([0.0, 0.0, 6.0, 6.0])
+        >>> for bandwidth in (0.1, 1.0, 100.0):
+        ...     error = leave_one_out_error(keys, values, bandwidth=bandwidth)
+        ...     print(f"{error.item():.1f}")
+        4.5
+        6.1
+        16.0
     """
     for name, tensor in (("keys", keys), ("values", values)):
         _check_tensor(name, tensor)

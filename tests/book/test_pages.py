@@ -117,7 +117,7 @@ def visit(request: pytest.FixtureRequest, path: str, site: str) -> Visit:
     if page.locator(".math").count():
         page.wait_for_function("() => window.MathJax?.startup?.document?.lazyTypesetAll")
         page.evaluate("() => MathJax.startup.document.lazyTypesetAll()")
-    width, window = page.evaluate("() => [document.documentElement.scrollWidth, innerWidth]")
+    width, window = page.evaluate("() => [document.documentElement.scrollWidth, screen.width]")
     visit = Visit(
         path=path,
         bad=list(watch.bad),
