@@ -1,4 +1,6 @@
-"""Try a class on this machine: the hub, N students, a chapter each, and what goes wrong. As root:
+"""Try a class on this machine: the hub, N students, a chapter each, and what goes wrong.
+
+As root:
 
     python classroom/class_test.py --students 10 --chapter book/01-attention-cues.ipynb
 
@@ -219,7 +221,7 @@ def report(times: dict[str, dict[str, float]], peak: dict[str, int], failures: l
 
 def main() -> int:
     """Run the test."""
-    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(description=__doc__.partition(".")[0] if __doc__ else None)
     parser.add_argument("--students", type=int, default=10, help="at least 2")
     parser.add_argument("--chapter", type=Path, default=ROOT / "book" / "01-attention-cues.ipynb")
     options = parser.parse_args()

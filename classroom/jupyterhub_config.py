@@ -1,4 +1,6 @@
-"""JupyterHub for a class on one server. As root, in the folder of the repository:
+"""JupyterHub for a class on one server.
+
+As root, in the folder of the repository:
 
     .venv/bin/jupyterhub -f classroom/jupyterhub_config.py
 
@@ -69,6 +71,7 @@ class LimitedSpawner(LocalProcessSpawner):
     """
 
     def make_preexec_fn(self, name: str):
+        """Return what the new process does before it becomes the student's server."""
         become_student = super().make_preexec_fn(name)
         memory = int(self.mem_limit)
         cores = sorted(os.sched_getaffinity(0))

@@ -111,7 +111,7 @@ def test_the_book_is_served_below_the_hubs_path(tmp_path):
         for path in ("", "/", "/index.html"):
             assert (await client.fetch(address + path)).body == b"the book"
         for path in ("/../private.txt", "/%2e%2e/private.txt", "/none.html"):
-            with pytest.raises(HTTPClientError, match="40[34]"):
+            with pytest.raises(HTTPClientError, match=r"40[34]"):
                 await client.fetch(address + path)
         server.stop()
 
@@ -135,4 +135,5 @@ def test_configuration_is_python_and_the_requirements_are_exact():
     compile((FOLDER / "jupyterhub_config.py").read_text(), "jupyterhub_config.py", "exec")
     lines = (FOLDER / "requirements.txt").read_text().splitlines()
     packages = [line for line in lines if line and not line.startswith("#")]
-    assert packages and all(re.fullmatch(r"[a-z-]+==[\d.]+", line) for line in packages)
+    assert packages
+    assert all(re.fullmatch(r"[a-z-]+==[\d.]+", line) for line in packages)
