@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SITE   := _build/html
 PORT   ?= 8000
+STUDENTS ?= 10
 
 # The notebooks run with this environment's kernel.
 export JUPYTER_PREFER_ENV_PATH := 1
@@ -11,10 +12,10 @@ unexport JUPYTER_PATH
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install develop book serve lab test lint format bench links lock vendor screenshot clean
+.PHONY: help install develop book serve lab test lint format bench class-test links lock vendor screenshot clean
 
 help:  ## list these commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, this is " + sys.version)'
@@ -63,6 +64,10 @@ format: develop  ## format the code and strip the notebooks' outputs
 
 bench: develop  ## compare time and memory with what you would use instead (20 minutes)
 	$(BIN)/python benchmarks/suite.py --json benchmarks/results.json --page book/benchmarks.md
+
+class-test: book  ## try a class on this machine, as root (STUDENTS=10)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r classroom/requirements.txt -c constraints.txt
+	$(BIN)/python classroom/class_test.py --students $(STUDENTS)
 
 links: develop book  ## follow the book's links, to other sites too (needs the network)
 	$(BIN)/lychee --offline=false $(SITE)
