@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.pages import ALIVE, CHAPTERS, PAGES, SITE, Watch, new_context
 
@@ -61,6 +61,7 @@ class Visit:
     path: str
     bad: list[str]
     title: str
+    first_formula: int | None
     formulas: int
     typeset: int
     refused: int
@@ -114,14 +115,16 @@ def visit(request: pytest.FixtureRequest, path: str, site: str) -> Visit:
     loaded = [key for key, url in urls.items() if "/_images/" not in url]
     requests = [urls[key] for key in loaded if urls[key].startswith("http")]
     weights = [sizes.get(key, 0) for key in loaded]
-    if page.locator(".math").count():
-        page.wait_for_function("() => window.MathJax?.startup?.document?.lazyTypesetAll")
-        page.evaluate("() => MathJax.startup.document.lazyTypesetAll()")
+    first_formula = page.evaluate(
+        "() => document.querySelector('.math')?.getBoundingClientRect().top"
+    )
+    page.evaluate("() => window.typesetFormulas?.()")
     width, window = page.evaluate("() => [document.documentElement.scrollWidth, innerWidth]")
     visit = Visit(
         path=path,
         bad=list(watch.bad),
         title=page.title(),
+        first_formula=first_formula,
         formulas=page.locator(".math").count(),
         typeset=page.locator("mjx-container").count(),
         refused=page.locator("mjx-merror, [data-mjx-error]").count(),
@@ -145,6 +148,12 @@ def test_page_shows_its_formulas(visit: Visit) -> None:
     assert visit.refused == 0, "TeX that MathJax refuses"
 
 
+def test_first_screen_of_a_chapter_needs_no_formula(visit: Visit) -> None:
+    """MathJax costs as much as half of the rest: words and simple letters do for the goals."""
+    if visit.path in CHAPTERS:
+        assert visit.first_formula is None or visit.first_formula > 900
+
+
 def test_page_does_not_scroll_sideways(visit: Visit) -> None:
     assert visit.width <= visit.window
 
@@ -157,6 +166,29 @@ def test_page_stays_light(visit: Visit) -> None:
     if visit.path in ALIVE:
         assert sum(visit.sizes) <= 0.75e6
         assert len(visit.requests) <= 35
+
+
+def test_formulas_come_when_the_reader_goes_on(watch: Watch) -> None:
+    page = watch.open(CHAPTERS[2])
+    last = page.locator(".math").last
+    assert not page.evaluate("() => 'version' in window.MathJax"), "nothing on the screen needs it"
+    last.scroll_into_view_if_needed()
+    last.locator("mjx-container").wait_for()
+    assert page.locator(".math:not(:has(mjx-container))").count() > 0, "those far away can wait"
+    page.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".math:not(:has(mjx-container))").count() == 0, "all of them are printed"
+    assert watch.bad == []
+
+
+def test_code_that_scrolls_can_be_reached_by_keyboard(phone: BrowserContext, site: str) -> None:
+    page = Watch(phone, site).open(CHAPTERS[2])
+    wide = page.locator("pre").evaluate_all(
+        "all => all.findIndex((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth)"
+    )
+    code = page.locator("pre").nth(wide)
+    code.scroll_into_view_if_needed()
+    expect(code).to_have_attribute("tabindex", "0")
+    page.close()
 
 
 @pytest.mark.parametrize("path", [ALIVE[0], ALIVE[-1]])

@@ -95,8 +95,10 @@
     await Promise.all(views);
     page.dataset.liveHost = "ready";
   };
-  // "interactive" comes before deferred scripts (MathJax) run, DOMContentLoaded only after them
+  // After the first frame: a reader sees the page before its widgets cost anything.
+  const startAfterFrame = () => requestAnimationFrame(() => setTimeout(start));
+  // "interactive" comes before deferred scripts run, DOMContentLoaded only after them
   if (document.readyState === "loading")
-    document.addEventListener("readystatechange", start, { once: true });
-  else start();
+    document.addEventListener("readystatechange", startAfterFrame, { once: true });
+  else startAfterFrame();
 }
