@@ -43,9 +43,12 @@
   watch("0px");
   for (const sign of signs) addEventListener(sign, goOn, { passive: true });
   addEventListener("load", () => setTimeout(goOn, 3000));
-  addEventListener("beforeprint", () => {
-    if (!window.MathJax?.typeset) return;
-    window.MathJax.typeset([...left]); // at once: the printer does not wait
+  const print = () => {
+    if (!window.MathJax?.typeset) return window.typesetFormulas();
+    const rest = [...left];
     left.clear();
-  });
+    window.MathJax.typeset(rest); // at once: the printer does not wait
+  };
+  addEventListener("beforeprint", print);
+  matchMedia("print").addEventListener("change", print);
 }

@@ -54,6 +54,28 @@ MARK_LOOKS = """() => {
 }"""
 
 
+# Code, formulas and tables that are wider than their column, with nothing that shows it: they
+# neither stay inside the column nor scroll inside a box with shadows at its sides (book.css). What
+# is folded is opened first.
+CUT_OFF = """() => {
+  document.querySelectorAll(".bd-article details").forEach((fold) => { fold.open = true; });
+  const scrolls = (e) => ["auto", "scroll"].includes(getComputedStyle(e).overflowX);
+  const cutOff = (element) => {
+    let box = element;
+    while (!scrolls(box) && !box.matches(".bd-article")) box = box.parentElement;
+    if (!scrolls(box)) {
+      const [inner, column] = [element, box].map((e) => e.getBoundingClientRect());
+      return inner.right > column.right + 1;
+    }
+    const signed = getComputedStyle(box).backgroundImage.includes("gradient");
+    return box.scrollWidth > box.clientWidth + 1 && !signed;
+  };
+  const all = document.querySelectorAll(".bd-article :is(pre, table, mjx-container)");
+  return [...all].filter((e) => !e.closest(".aw") && e.checkVisibility() && cutOff(e))
+    .map((e) => e.outerHTML.slice(0, 150));
+}"""
+
+
 @dataclass(frozen=True)
 class Visit:
     """What a reader's first visit to a page brought to light."""
@@ -68,6 +90,7 @@ class Visit:
     width: int
     window: int
     findings: list[tuple[str, str]]
+    cut_off: list[str]
     requests: list[str]
     sizes: list[float]
 
@@ -131,6 +154,7 @@ def visit(request: pytest.FixtureRequest, path: str, site: str) -> Visit:
         width=width,
         window=window,
         findings=findings(page),
+        cut_off=page.evaluate(CUT_OFF),
         requests=requests,
         sizes=weights,
     )
@@ -156,6 +180,10 @@ def test_first_screen_of_a_chapter_needs_no_formula(visit: Visit) -> None:
 
 def test_page_does_not_scroll_sideways(visit: Visit) -> None:
     assert visit.width <= visit.window
+
+
+def test_nothing_is_cut_off_without_a_sign(visit: Visit) -> None:
+    assert visit.cut_off == []
 
 
 def test_page_is_accessible(visit: Visit) -> None:
