@@ -6,8 +6,8 @@ for tabs goes where there are no tabs.
 
 To make what scrolls sideways reachable by keyboard, the theme measures all code and all tables of
 a page when it is loaded and whenever something is added to it. That lays out every cell, where the
-style sheet says that a cell far from the screen need not be. Here each is measured once it is laid
-out, and when its size changes.
+style sheet says that a cell far from the screen need not be. Here each can be reached until it is
+laid out, and is measured then, and when its size changes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def measuring_late(script: str) -> str:
     """Let the theme's script measure what scrolls when it is laid out, not when the page loads."""
     if "new ResizeObserver" in script:  # done in an earlier build
         return script
-    late = r".forEach(e=>{new ResizeObserver(()=>{\1}).observe(e)})};e()}"
+    late = r".forEach(e=>{e.tabIndex=0;new ResizeObserver(()=>{\1}).observe(e)})};e()}"
     script, changes = MEASURE.subn(late, script)
     if changes != 1:
         raise ExtensionError(f"theme's script: expected one place that measures, got {changes}")
