@@ -16,14 +16,9 @@ from attn_utils.positional_encoding import (
 )
 from tests.contracts import MODULE, Module, under
 from tests.contracts.faults import ROTARY
-from tests.helpers import UNITS, close
+from tests.helpers import UNITS, close, draw
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
-
-
-def draw(*shape, seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def added(d, n, **options):
