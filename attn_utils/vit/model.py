@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from attn_utils.core.arguments import check_probability, check_size, check_sizes
 from attn_utils.core.parts import is_as_built
+from attn_utils.core.precision import draw_trunc_normal
 from attn_utils.core.recording import is_recorded
 
 from .layers import BLOCK_PARTS, EPSILON, Block, PatchEmbedding
@@ -140,13 +141,13 @@ class VisionTransformer(nn.Module):
         """
         for token in (self.cls_token, self.dist_token, self.pos_embed):
             if token is not None:
-                nn.init.trunc_normal_(token, std=0.02)
+                draw_trunc_normal(token, std=0.02)
         self._draw(*self.modules())
 
     def _draw(self, *modules: nn.Module) -> None:
         for module in modules:
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.01)
+                draw_trunc_normal(module.weight, std=0.01)
             elif isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
             elif isinstance(module, nn.LayerNorm):
