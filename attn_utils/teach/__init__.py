@@ -1,6 +1,6 @@
 """For teachers: copies for students, marks for what they hand in, quizzes for their platform.
 
-``python -m attn_utils.teach`` says what there is. ``book/teaching.md`` tells how to use it in class.
+``python -m attn_utils.teach`` says what there is; ``book/teaching.md`` tells how to use it.
 
 A submission is run by two processes that do not trust each other. The *room* runs the student's
 cells; the *judge* holds the checks and the marks. They exchange plain values over a pipe

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from . import wire
-from .sandbox import Gone, Late, Room
+from .sandbox import GRACE, Gone, Late, Room
 
 
 class Line:
@@ -33,7 +33,7 @@ class Line:
             Gone: the process has ended; :class:`~attn_utils.teach.sandbox.Late`: it had to be.
         """
         self.room.say({**message, "seconds": self.seconds})
-        while "ask" in (reply := self.room.hear(self.seconds + 3)):
+        while "ask" in (reply := self.room.hear(self.seconds + GRACE)):
             self.room.say(self._own_answer(reply))
         return reply
 
@@ -76,8 +76,7 @@ class Line:
                 return gradients
 
             if value.requires_grad:
-                grown: Tensor = _Grown.apply(value.detach(), backward, *leaves)
-                return grown
+                return _Grown.apply(value.detach(), backward, *leaves)  # type: ignore[no-untyped-call]
         elif isinstance(value, list | tuple):
             return type(value)(self._grown(item, call, count, leaves) for item in value)
         elif isinstance(value, dict):
@@ -141,4 +140,5 @@ def _error(said: Any) -> Exception:
     line = said.get("line")
     text = str(said.get("text", ""))[:500] + (f" (line {line})" if isinstance(line, int) else "")
     name = str(said.get("name", "Error"))[:60]
-    return type(name, (RuntimeError,), {})(text)
+    error: Exception = type(name, (RuntimeError,), {})(text)
+    return error

@@ -225,9 +225,9 @@ class _Session:
     def _look_for_name(self, error: dict[str, Any]) -> None:
         """Give up the short way, if a cell that was left out would have made a missing name."""
         missing = re.match(r"name '(\w+)' is not defined", str(error.get("text")))
-        if self.sliced and error.get("name") == "NameError" and missing:
-            if any(missing[1] in needs.unit(code).gives for code in self.code.values()):
-                raise _NameIsMissing
+        made = {name for code in self.code.values() for name in needs.unit(code).gives}
+        if self.sliced and error.get("name") == "NameError" and missing and missing[1] in made:
+            raise _NameIsMissing
 
 
 def _owners(cells: list[Cell], chapter: Chapter) -> dict[int, str]:

@@ -38,7 +38,7 @@ def unit(code: str) -> Unit:
     return Unit(*map(frozenset, (reader.gives, reader.changes, uses, reader.imports)))
 
 
-class _Reader(ast.NodeVisitor):
+class _Reader(ast.NodeVisitor):  # the names of its methods are ast's
     """Goes through a cell in the order of its execution."""
 
     def __init__(self) -> None:
@@ -48,34 +48,34 @@ class _Reader(ast.NodeVisitor):
         self.later: set[str] = set()  # in functions
         self.imports: set[str] = set()
 
-    def visit_Name(self, node: ast.Name) -> None:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
             self.uses |= {node.id} - self.gives
         else:
             self.gives.add(node.id)
 
-    def visit_Assign(self, node: ast.Assign) -> None:  # noqa: N802
+    def visit_Assign(self, node: ast.Assign) -> None:
         self.visit(node.value)
         for target in node.targets:
             self.visit(target)
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> None:  # noqa: N802
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
         self.uses |= _root(node.target) - self.gives
         self.changes |= _root(node.target)
         self.generic_visit(node)
 
-    def visit_For(self, node: ast.For) -> None:  # noqa: N802
+    def visit_For(self, node: ast.For) -> None:
         for part in (node.iter, node.target, *node.body, *node.orelse):
             self.visit(part)
 
-    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:  # noqa: N802
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
         names = {alias.asname or alias.name.partition(".")[0] for alias in node.names}
         self.imports |= names
         self.gives |= names
 
     visit_ImportFrom = visit_Import
 
-    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         for part in (*node.decorator_list, *node.args.defaults, *node.args.kw_defaults):
             if part is not None:
                 self.visit(part)
@@ -84,28 +84,28 @@ class _Reader(ast.NodeVisitor):
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
-    def visit_Lambda(self, node: ast.Lambda) -> None:  # noqa: N802
+    def visit_Lambda(self, node: ast.Lambda) -> None:
         self.later |= _free(node)
 
-    def visit_ListComp(self, node: ast.expr) -> None:  # noqa: N802
+    def visit_ListComp(self, node: ast.expr) -> None:
         self.uses |= _free(node) - self.gives
 
     visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:  # noqa: N802
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
         for base in (*node.bases, *node.decorator_list):
             self.visit(base)
         self.later |= _free(node)
         self.gives.add(node.name)
 
-    def visit_Attribute(self, node: ast.Attribute | ast.Subscript) -> None:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute | ast.Subscript) -> None:
         if not isinstance(node.ctx, ast.Load):
             self.changes |= _root(node)
         self.generic_visit(node)
 
     visit_Subscript = visit_Attribute
 
-    def visit_Expr(self, node: ast.Expr) -> None:  # noqa: N802
+    def visit_Expr(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
             self.changes |= _root(node.value.func)
         self.generic_visit(node)

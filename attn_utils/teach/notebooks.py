@@ -129,7 +129,7 @@ def read(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise ValueError("not a notebook: its text is not UTF-8") from error
     try:
-        notebook = nbformat.reads(text, as_version=4)
+        notebook: Any = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
         if not isinstance(notebook.get("cells"), list):
             raise ValueError("no cells")
         for cell in notebook.cells:

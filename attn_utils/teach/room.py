@@ -14,7 +14,7 @@ import random
 import signal
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -30,15 +30,15 @@ class TimeIsUp(BaseException):
 class Room:
     """The student's names and functions, and the line to the judge."""
 
-    def __init__(self, requests: BinaryIO, answers: BinaryIO) -> None:
+    def __init__(self, requests: IO[bytes], answers: IO[bytes]) -> None:
         from IPython.core.interactiveshell import InteractiveShell
 
-        class Shell(InteractiveShell):  # type: ignore[misc]
+        class Shell(InteractiveShell):
             def enable_gui(self, gui: str | None = None) -> None:
                 """``%matplotlib`` asks for it; there is no window here."""
 
         self.requests, self.answers = requests, answers
-        self.shell = Shell.instance()
+        self.shell: Any = Shell.instance()
         self.shell.history_manager.enabled = False
         self.functions: list[Callable[..., Any]] = []
         self.graphs: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
@@ -77,7 +77,7 @@ class Room:
     def value(self, request: dict[str, Any]) -> dict[str, Any]:
         """Look up an answer; its randomness starts the same way each time."""
         random.seed(0)
-        np.random.seed(0)
+        np.random.seed(0)  # noqa: NPY002 - the one that students use
         torch.manual_seed(0)
         value = eval(request["expression"], self.shell.user_ns)
         return {"value": wire.pack(value, self._pack_function)}

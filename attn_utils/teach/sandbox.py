@@ -12,6 +12,7 @@ user namespaces and Landlock it is everything below; elsewhere what the system o
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import queue
@@ -30,7 +31,7 @@ from . import landlock, wire
 
 UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child")
 STARTING = 120.0  # seconds for Python to start and import torch, on a busy machine too
-GRACE = 3.0  # seconds for the room to say itself that time is up
+GRACE = 3.0  # seconds more for the room to say itself that time is up
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 
 
@@ -67,7 +68,7 @@ class Room:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._inbox: queue.Queue[dict[str, Any] | None | wire.Garbled] = queue.Queue()
+        self._inbox: queue.Queue[dict[str, Any] | wire.Garbled | None] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
         try:
             self.limits: list[str] = self.hear(STARTING).get("limits", [])
@@ -107,10 +108,8 @@ class Room:
     def close(self) -> None:
         """End the process, and whatever it has started in its session or its namespace."""
         if hasattr(os, "killpg"):
-            try:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
         self.process.kill()
         self.process.wait()
 
@@ -138,7 +137,7 @@ def close_doors(megabytes: int, *, fenced: bool) -> list[str]:
         import resource
     except ImportError:
         return [*kept, "memory: no limit on this system"]
-    used = _data_in_use() if sys.platform == "linux" else 0
+    used = _data_in_use()
     limits = {
         resource.RLIMIT_DATA: used + megabytes * 2**20,
         resource.RLIMIT_FSIZE: 256 * 2**20,
@@ -151,9 +150,8 @@ def close_doors(megabytes: int, *, fenced: bool) -> list[str]:
         most = resource.getrlimit(what)[1]
         limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
         resource.setrlimit(what, (limit, limit))
-    if sys.platform == "linux":
-        return [*kept, f"memory: {megabytes} MB"]
-    return [*kept, "memory: not guaranteed on this system"]
+    enforced = f"{megabytes} MB" if used else "not guaranteed on this system"
+    return [*kept, f"memory: {enforced}"]
 
 
 def _environment(scratch: Path) -> dict[str, str]:
@@ -202,7 +200,7 @@ def _take_sockets_away() -> None:
 
 
 def _data_in_use() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmData:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    """Bytes, as Linux counts them; 0 on other systems."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:")), 0)

@@ -10,7 +10,7 @@ import base64
 import json
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -38,14 +38,14 @@ class Stranger:
     """Stands for an object that cannot travel; its class has the name of the object's class."""
 
 
-def send(pipe: BinaryIO, message: Mapping[str, Any]) -> None:
+def send(pipe: IO[bytes], message: Mapping[str, Any]) -> None:
     """Write a message."""
     text = json.dumps(message).encode()
     pipe.write(_HEAD.pack(len(text)) + text)
     pipe.flush()
 
 
-def receive(pipe: BinaryIO) -> dict[str, Any] | None:
+def receive(pipe: IO[bytes]) -> dict[str, Any] | None:
     """Read a message; None if the other side has gone.
 
     Raises:
@@ -125,7 +125,7 @@ def unpack(value: Any, function: Callable[[dict[str, Any]], Any], depth: int = 0
             pairs = [
                 [unpack(part, function, depth + 1) for part in pair] for pair in value["items"]
             ]
-            return {key: item for key, item in pairs}
+            return {key: item for key, item in pairs}  # noqa: C416 - they may be garbled
         if kind == "function":
             return function(value)
         if kind == "stranger":
