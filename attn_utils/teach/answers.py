@@ -26,14 +26,15 @@ class Line:
         self._lent: list[Callable[..., Any]] = []  # the judge's functions, which the room may ask
         self._calls = 0
 
-    def request(self, **message: Any) -> dict[str, Any]:
-        """Ask the room to do something; it may take :attr:`seconds`.
+    def request(self, seconds: float | None = None, **message: Any) -> dict[str, Any]:
+        """Ask the room to do something; it may take :attr:`seconds`, or so many.
 
         Raises:
             Gone: the process has ended; :class:`~attn_utils.teach.sandbox.Late`: it had to be.
         """
-        self.room.say({**message, "seconds": self.seconds})
-        while "ask" in (reply := self.room.hear(self.seconds + GRACE)):
+        seconds = self.seconds if seconds is None else seconds
+        self.room.say({**message, "seconds": seconds})
+        while "ask" in (reply := self.room.hear(seconds + GRACE)):
             self.room.say(self._own_answer(reply))
         return reply
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ MOST_STOPS = 3  # after so many cells that had to be stopped, the rest is not ru
 class Limits:
     """What a submission may use."""
 
-    seconds: float = 20.0  # a cell, or a call of an answer
-    total: float = 120.0  # all of it, in seconds
+    seconds: float = 20.0  # a cell of the student's, or a call of an answer
+    total: float = 300.0  # all of it, with cells of the chapter's that an answer needs
     megabytes: int = 2048
 
 
@@ -49,10 +49,6 @@ class Report:
     marks: dict[str, Mark] = field(default_factory=dict)  # by the exercise's number
     remarks: list[str] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)  # what the sandbox guarantees here
-
-    def as_dict(self) -> dict[str, Any]:
-        """In a form that JSON can write."""
-        return asdict(self)
 
 
 class _NameIsMissing(Exception):
@@ -112,6 +108,7 @@ class _Session:
     ) -> None:
         self.chapter, self.limits, self.report, self.sliced = chapter, limits, report, sliced
         self.owners = _owners(cells, chapter)
+        self.own_code = {source(cell) for cell in chapter.cells}
         self.code = {n: source(c) for n, c in enumerate(cells, 1) if c["cell_type"] == "code"}
         folds = {"".join(fold.split()) for e in chapter.exercises for fold in e.folds}
         copied = [
@@ -158,16 +155,18 @@ class _Session:
         if number in self.bad or len(self.bad) >= MOST_STOPS:
             return
         line = self._open(before)
+        code = self.code[number]
+        seconds = self.limits.total if code in self.own_code else self.limits.seconds
         try:
-            reply = line.request(do="run", source=self.code[number])
+            reply = line.request(seconds, do="run", source=code)
         except Late:
-            self._stopped(number, f"stopped after {self.limits.seconds:g} seconds")
+            self._stopped(number, f"stopped after {seconds:g} seconds")
             return
         except Gone:
             self._stopped(number, "it ended the Python process (or ran out of memory)")
             return
         if reply.get("late"):
-            self._say(f"cell {number}: stopped after {self.limits.seconds:g} seconds")
+            self._say(f"cell {number}: stopped after {seconds:g} seconds")
         elif error := reply.get("error"):
             self._look_for_name(error)
             line_number = f" in line {error['line']}" if error.get("line") else ""
@@ -209,7 +208,7 @@ class _Session:
         for number in before:
             if number not in self.bad:
                 with contextlib.suppress(Gone):
-                    self.line.request(do="run", source=self.code[number])
+                    self.line.request(self.limits.total, do="run", source=self.code[number])
         return self.line
 
     def _stopped(self, number: int, what: str) -> None:

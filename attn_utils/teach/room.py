@@ -33,13 +33,14 @@ class Room:
     def __init__(self, requests: IO[bytes], answers: IO[bytes]) -> None:
         from IPython.core.interactiveshell import InteractiveShell
 
-        class Shell(InteractiveShell):
+        class Shell(InteractiveShell):  # its types are not written down
             def enable_gui(self, gui: str | None = None) -> None:
                 """``%matplotlib`` asks for it; there is no window here."""
 
         self.requests, self.answers = requests, answers
-        self.shell: Any = Shell.instance()
-        self.shell.history_manager.enabled = False
+        shell: Any = Shell.instance()
+        shell.history_manager.enabled = False
+        self.shell = shell
         self.functions: list[Callable[..., Any]] = []
         self.graphs: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
 
