@@ -94,8 +94,7 @@ def standalone(
             they become plain text.
     """
     made = copy.deepcopy(notebook)
-    cited: dict[str, None] = {}
-    prose = _Prose(book, number, frozenset(beside), site, cited)
+    prose = Prose(book, number, frozenset(beside), site)
     cells = [_code_cell(GUARD, GUARD_ID)]
     for cell in made.cells:
         if cell["cell_type"] == "markdown":
@@ -107,7 +106,7 @@ def standalone(
             numbered = f"Figure {place.number}: " if place else ""
             text = f"*{numbered}{prose.convert(caption)}*"
             cells.append(_markdown_cell(text, f"caption-{cell.get('id', len(cells))}"))
-    works = [bibliography.line(book.works[key]) for key in cited]
+    works = [bibliography.line(book.works[key]) for key in prose.cited]
     if works:
         listed = "\n".join(f"- {line}" for line in sorted(works))
         cells.append(_markdown_cell(f"## Works cited\n\n{listed}", "works-cited"))
@@ -116,14 +115,14 @@ def standalone(
 
 
 @dataclass(frozen=True)
-class _Prose:
-    """Turns the book's Markdown into plain Markdown."""
+class Prose:
+    """Turns the Markdown of a chapter, of this number, into plain Markdown."""
 
     book: Book
     number: int
-    beside: frozenset[str]
-    site: str
-    cited: dict[str, None]
+    beside: frozenset[str] = frozenset()  # chapters to which links may lead as files
+    site: str = ""
+    cited: dict[str, None] = field(default_factory=dict)  # keys of the works, in order
 
     def convert(self, text: str) -> str:
         """Convert the text of a cell; what is quoted as code stays."""
@@ -153,19 +152,19 @@ class _Prose:
         shown, target = (titled[1], titled[2]) if titled else (text, text)
         if name in ("cite:t", "cite:p"):
             return self._citation(target.split(","), in_brackets=name == "cite:p")
-        if name in ("eq", "numref"):
-            where = self.book.equations if name == "eq" else self.book.figures
-            return self._numbered("equation" if name == "eq" else "figure", where.get(target))
+        if name == "eq":
+            return self._numbered("({})", self.book.equations.get(target))
+        if name == "numref":
+            return self._numbered("Figure {}", self.book.figures.get(target))
         if name == "doc":
             return self._link(shown if titled else self.book.title(target), target, "")
         return shown  # a term, an abbreviation
 
-    def _numbered(self, what: str, place: Place | None) -> str:
-        if place is None:
-            return f"the {what}"
-        number = f"({place.number})" if what == "equation" else str(place.number)
+    def _numbered(self, form: str, place: Place | None) -> str:
+        if place is None:  # a figure without a caption
+            return form.format("").strip(" ()").lower() or "the formula"
         elsewhere = f" of chapter {place.chapter}" if place.chapter != self.number else ""
-        return f"{what} {number}{elsewhere}"
+        return form.format(place.number) + elsewhere
 
     def _citation(self, keys: list[str], *, in_brackets: bool) -> str:
         said = []
