@@ -56,8 +56,8 @@ def effort_is_stated(notebook: Notebook) -> Iterator[Finding]:
     exercises = _exercises(notebook)
     for exercise in exercises:
         if exercise.minutes is None:
-            problem = f"Exercise {exercise.number} should say '*About 10 minutes, easy.*' (or medium"
-            yield exercise.cell, f"{problem}, hard) below its heading"
+            wanted = "'*About 10 minutes, easy.*' (or medium, hard) below its heading"
+            yield exercise.cell, f"Exercise {exercise.number} should say {wanted}"
     total = sum(exercise.minutes or 0 for exercise in exercises)
     if not total or not re.match(r"\d\d-", notebook.path.name):
         return
