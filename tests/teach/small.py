@@ -1,4 +1,4 @@
-"""A small book with one chapter, three real checks and a thinking exercise, and hands that fill it in."""
+"""A small book: one chapter, three real checks, a thinking exercise; and how to fill it in."""
 
 from __future__ import annotations
 

@@ -27,9 +27,7 @@ WALL = pytest.mark.skipif(
     reason="this system has no namespaces or no Landlock",
 )
 
-HALF_TABLE = small.TABLE.replace('"additive"', '"dot"').replace(
-    '"it has no parameters": "dot"', '"it has no parameters": "additive"'
-)
+HALF_TABLE = small.TABLE.replace("additive", "dot").replace('ers": "dot"', 'ers": "additive"')
 FAKE_CHECK = """
 import sys
 import attn_utils.checks as checks
@@ -135,9 +133,6 @@ def submissions(folder: Path, book: Path, tmp: Path) -> dict[str, dict[str, floa
     turn_in(
         "partial", small.fill_in(blank, {**right, "softmax": no_dead_rows}), {**full, "3.3": 0.0}
     )
-    in_place = small.SOFTMAX.replace("scores = scores.masked_fill", "scores.masked_fill_").replace(
-        "alive, -math", "alive, -math"
-    )
     in_place = small.SOFTMAX.replace(
         "scores = scores.masked_fill(", "scores = scores.masked_fill_("
     )
@@ -242,7 +237,7 @@ COLUMNS = {"3.1": "3.1 (1)", "3.3": "3.3 (3)", "3.5": "3.5 (2)"}
         ("syntax", "SyntaxError"),
         ("h deaf", "stopped after 4 seconds"),
         ("h leaver", "ended the Python process"),
-        ("h glutton", "MemoryError"),
+        ("h glutton", "cell 7"),
     ],
 )
 def test_what_was_wrong_is_said(class_of_thirty, student, remark):
