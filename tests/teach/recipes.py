@@ -9,6 +9,7 @@ The two bring a web server and more, so they are no part of the tests' environme
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,8 +26,15 @@ ANSWERS = {"right": small.FACTOR, "wrong": small.STUBS["factor"]}
 
 
 def run(command: list[str], folder: Path) -> str:
+    bin_ = Path(sys.executable).parent  # nbgrader calls programs of its environment by name
+    environment = {**os.environ, "PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout
