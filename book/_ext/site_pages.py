@@ -54,7 +54,9 @@ def description(doctree: nodes.document) -> str:
         text = f"{text} {' '.join(paragraph.astext().split())}".strip()
         if len(text) >= 80:
             break
-    return text if len(text) <= 200 else text[:199].rpartition(" ")[0].rstrip(",;:") + "…"
+    if len(text) > 200:
+        return text[:199].rpartition(" ")[0].rstrip(",;:") + "…"
+    return text.rstrip(",;:")
 
 
 def add_tags(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
