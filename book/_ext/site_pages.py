@@ -54,7 +54,9 @@ def description(doctree: nodes.document) -> str:
         text = f"{text} {' '.join(paragraph.astext().split())}".strip()
         if len(text) >= 80:
             break
-    return text if len(text) <= 200 else text[:199].rpartition(" ")[0].rstrip(",;:") + "…"
+    if len(text) > 200:
+        return text[:199].rpartition(" ")[0].rstrip(",;:") + "…"
+    return text.rstrip(",;:")
 
 
 def add_tags(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -67,7 +69,7 @@ def add_tags(app: Sphinx, page: str, template: str, context: dict[str, Any], doc
     text = description(doctree)
     tags = {
         "og:type": "article",
-        "og:site_name": app.config.project,
+        "og:site_name": app.config.html_title,
         "og:title": app.env.titles[page].astext(),
         "og:description": text,
     }
@@ -83,7 +85,7 @@ def write_pages(app: Sphinx, error: Exception | None) -> None:
     """Write the root; and, where the address is known, the list of pages and the page 404."""
     if error is not None or app.builder.format != "html":
         return
-    site, title = Path(app.outdir), app.config.project
+    site, title = Path(app.outdir), app.config.html_title
     first = app.builder.get_target_uri(app.config.root_doc)
     root = SHORT.format(
         head=f'<meta http-equiv="refresh" content="0; url={first}" />',

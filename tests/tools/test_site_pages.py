@@ -27,7 +27,7 @@ def built(tmp_path: Path) -> Path:
     source, site = tmp_path / "source", tmp_path / "site"
     (source / "book").mkdir(parents=True)
     (source / "conf.py").write_text(
-        "extensions = ['site_pages']\nproject = 'Book'\nroot_doc = 'book/index'\n"
+        "extensions = ['site_pages']\nhtml_title = 'Book'\nroot_doc = 'book/index'\n"
     )
     (source / "book" / "index.rst").write_text(TEXT + "\n.. toctree::\n\n   two\n")
     (source / "book" / "two.rst").write_text("Two\n===\n\nShort.\n")
@@ -52,6 +52,7 @@ def test_a_page_describes_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     said = "You will be able to say what a cue is, in words that a reader of the next page"
     assert tags["description"] == f"{said} understands at once."
     assert tags["og:description"] == tags["description"]
+    assert tags["og:site_name"] == "Book"
     assert tags["og:title"] == "Cues & “cues”"
     assert tags["apple-touch-icon"] == "../_static/touch-icon.png"
     assert not {"canonical", "og:url", "og:image"} & tags.keys(), "nobody has said where it lives"
