@@ -35,7 +35,6 @@ develop: $(VENV)/.installed-dev  ## add what tests, lint and benchmarks need
 
 book: install  ## execute the notebooks and build the site
 	$(BIN)/python tools/build_book.py
-	@echo "The book is at $(CURDIR)/$(SITE)/index.html — 'make serve' opens it."
 
 serve:  ## open the built book on a local port (PORT=8000)
 	$(BIN)/python tools/serve.py $(SITE) $(PORT)

@@ -113,8 +113,20 @@ def seconds_per_cell(root: Path) -> int:
     return int(settings["execute"]["timeout"])
 
 
-def execute_missing(root: Path, build: Path) -> None:
+def is_noisy(notebook: NotebookNode) -> bool:
+    """Whether a cell wrote to stderr, which is a warning of the build."""
+    outputs = (out for cell in notebook.cells for out in cell.get("outputs", []))
+    return any(out.get("name") == "stderr" for out in outputs)
+
+
+def execute_missing(root: Path, build: Path, *, again_if_noisy: bool = False) -> None:
     """Execute the notebooks that are not in the cache, and put them there.
+
+    Args:
+        root: the folder of _config.yml.
+        build: the folder of what is built.
+        again_if_noisy: also execute those whose warnings are in the cache: they may have come from
+            the machine's state, and would fail each later build that takes warnings for errors.
 
     Raises:
         CellFailed: what the first failing cell has to say; notebooks that then run are finished.
@@ -127,8 +139,10 @@ def execute_missing(root: Path, build: Path) -> None:
             where = name if number is None else f"{name}, cell {number}"
             raise CellFailed(f"\nThe book was not built: {where}: {problem}\n")
         try:  # as MyST-NB will
-            cache.merge_match_into_notebook(notebook)
+            executed = cache.merge_match_into_notebook(notebook)[1]
         except KeyError:
+            executed = None
+        if executed is None or (again_if_noisy and is_noisy(executed)):
             missing.append((name, notebook))
     if not missing:
         return

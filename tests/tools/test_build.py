@@ -200,10 +200,11 @@ class Builder:
         }
         for name, path in paths.items():
             monkeypatch.setattr(build_book, name, path)
+        monkeypatch.delenv("CI", raising=False)
         monkeypatch.setattr(build_book, "execute_missing", self.execute)
         monkeypatch.setattr(build_book, "write_pages", self.write_pages)
 
-    def execute(self, root: Path, build: Path) -> None:
+    def execute(self, root: Path, build: Path, *, again_if_noisy: bool) -> None:
         if self.failure:
             raise self.failure
 
@@ -289,6 +290,69 @@ def test_a_failing_cell_fails_the_build_and_leaves_the_site(
 
 def test_a_site_that_was_removed_is_built_again(builder: Builder) -> None:
     builder.build()
-    build_book.forget({}, {"house": "", "pages": {}})
+    build_book.forget({}, {"house": "", "pages": {}, "strict": False})
     builder.build()
     assert builder.runs == [[], []]
+
+
+def test_a_build_says_where_the_book_is(
+    builder: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = str(builder.root / "_build" / "html" / "index.html")
+    builder.build()
+    assert address in capsys.readouterr().out
+    builder.build()
+    assert address in capsys.readouterr().out
+
+
+def test_warnings_are_errors_in_ci_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        commands.append(command[1:])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.delenv("CI", raising=False)
+    build_book.write_pages()
+    monkeypatch.setenv("CI", "true")
+    build_book.write_pages()
+    assert commands == [["build", ".", "-n"], ["build", ".", "-n", "-W", "--keep-going"]]
+
+
+def test_a_readers_build_is_not_good_enough_for_ci(
+    builder: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder.build()
+    monkeypatch.setenv("CI", "true")
+    builder.build()  # anew: Sphinx would not repeat its warnings
+    assert builder.runs == [[], []]
+    builder.build()
+    monkeypatch.delenv("CI")
+    builder.build()
+    assert builder.runs == [[], []]
+    (builder.root / "book" / "index.md").write_text("# Contents\n")
+    builder.build()
+    monkeypatch.setenv("CI", "true")
+    builder.build()
+    assert builder.runs == [[], [], ["a", "b"], []]
+
+
+@pytest.mark.timeout(120)
+def test_a_warning_that_is_in_the_cache_does_not_fail_every_later_build(
+    book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy = "import os, sys\nif os.path.exists('noise'): print('no GPU', file=sys.stderr)"
+    write_notebook(book / "book" / "b.ipynb", noisy)
+    (book / "book" / "noise").touch()
+    execute_notebooks.execute_missing(book, book / "_build")
+    (book / "book" / "noise").unlink()
+    capsys.readouterr()
+    execute_notebooks.execute_missing(book, book / "_build")
+    assert capsys.readouterr().out == ""  # a reader has the page, and does not wait again
+    for executed in (["b.ipynb"], []):
+        execute_notebooks.execute_missing(book, book / "_build", again_if_noisy=True)
+        said = capsys.readouterr().out
+        assert [name for name in ("a.ipynb", "b.ipynb") if name in said] == executed

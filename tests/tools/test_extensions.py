@@ -18,7 +18,7 @@ from kernel_guard import is_own_interpreter, set_threads
 from light_pages import icons_in_use, lighten, without_idle_scripts
 from live_widgets import slim_state
 from myst_nb.core.execute.base import ExecutionError
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +123,22 @@ def test_the_error_is_told_without_the_colours_of_a_terminal(
     assert (
         said
         == "\nThe book was not built: book/a.ipynb, code cell 3 failed with\n  KeyError: 'gain'\n\n"
+    )
+
+
+@pytest.mark.parametrize("lines", [2, 12])
+def test_a_cell_that_takes_too_long_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lines: int
+) -> None:
+    monkeypatch.setattr("atexit.register", lambda function, *args, **kw: function(*args, **kw))
+    cell = nbformat.v4.new_code_cell('for e in "abc":\n' + "    train()\n" * (lines - 1))
+    error = ExecutionError("book/a.ipynb")
+    error.__cause__ = CellTimeoutError.error_from_timeout_and_cell("Timeout", 600, cell)
+    name_cell(SimpleNamespace(), error)  # type: ignore[arg-type]
+    said = capsys.readouterr().err
+    assert said == (
+        "\nThe book was not built: book/a.ipynb, the cell that begins with 'for e in \"abc\":' "
+        "failed with\n  A cell timed out while it was being executed, after 600 seconds.\n\n"
     )
 
 
