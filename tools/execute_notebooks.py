@@ -2,9 +2,9 @@
 
     python tools/execute_notebooks.py
 
-Notebooks whose code, package and environment are unchanged are not executed again, so a run that
-was stopped goes on where it was. When a cell fails, no further notebook is started, and the last
-thing said is which cell of which notebook failed, and why.
+Notebooks whose code, imported files of the package and environment are unchanged are not executed
+again, so a run that was stopped goes on where it was. When a cell fails, no further notebook is
+started, and the last thing said is which cell of which notebook failed, and why.
 """
 
 from __future__ import annotations
@@ -22,9 +22,6 @@ from typing import NamedTuple
 import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
-from myst_nb.core.config import NbParserConfig
-from myst_nb.core.read import create_nb_reader
-from myst_parser.config.main import MdParserConfig
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from notebook_rules.notebook import Notebook
@@ -33,7 +30,7 @@ from sphinx_external_toc.parsing import parse_toc_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
-from execution_cache import present_cache
+from execution_cache import Caches, read
 from failing_cell import say_failure
 from kernel_guard import prepare_kernels
 
@@ -49,13 +46,6 @@ class Executed(NamedTuple):
 
     notebook: NotebookNode
     seconds: float
-
-
-def read(file: Path) -> NotebookNode | None:
-    """Read a notebook, stored as JSON or as Markdown, as MyST-NB does; None for another page."""
-    text = file.read_text(encoding="utf-8")
-    reader = create_nb_reader(str(file), MdParserConfig(), NbParserConfig(), text)
-    return None if reader is None else reader.read(text)
 
 
 def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Executed:
@@ -101,7 +91,7 @@ def notebooks_of(root: Path) -> dict[str, NotebookNode]:
     found = {}
     for document in parse_toc_yaml(root / "_toc.yml"):
         for file in (root / f"{document}.ipynb", root / f"{document}.md"):
-            notebook = read(file) if file.exists() else None
+            notebook = read(file, file.read_text(encoding="utf-8")) if file.exists() else None
             if notebook is not None:
                 found[file.relative_to(root).as_posix()] = notebook
     return found
@@ -132,14 +122,14 @@ def execute_missing(root: Path, build: Path, *, again_if_noisy: bool = False) ->
         CellFailed: what the first failing cell has to say; notebooks that then run are finished.
             Nothing is executed if a notebook switches checks off.
     """
-    cache = get_cache(str(present_cache(root, build)))
+    caches = Caches(root, build)
     missing = []
     for name, notebook in notebooks_of(root).items():
         for number, problem in gate_is_on(Notebook.of(Path(name), notebook)):
             where = name if number is None else f"{name}, cell {number}"
             raise CellFailed(f"\nThe book was not built: {where}: {problem}\n")
         try:  # as MyST-NB will
-            executed = cache.merge_match_into_notebook(notebook)[1]
+            executed = get_cache(str(caches.of(notebook))).merge_match_into_notebook(notebook)[1]
         except KeyError:
             executed = None
         if executed is None or (again_if_noisy and is_noisy(executed)):
@@ -166,6 +156,7 @@ def execute_missing(root: Path, build: Path, *, again_if_noisy: bool = False) ->
                     bundle = CacheBundleIn(
                         notebook, str(root / name), data={"execution_seconds": seconds}
                     )
+                    cache = get_cache(str(caches.of(notebook)))
                     cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
                     print(f"  {name:40} {seconds:4.0f} s", flush=True)
     if failure is not None:

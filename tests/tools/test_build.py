@@ -16,7 +16,7 @@ import nbformat
 import psutil
 import pytest
 import yaml
-from execution_cache import dependencies_key, present_cache
+from execution_cache import Caches
 from jupyter_cache import get_cache
 
 
@@ -61,8 +61,8 @@ def test_notebooks_are_executed_once_and_found_again(
 
     execute_notebooks.execute_missing(book, book / "_build")
     assert capsys.readouterr().out == ""
-    cache = get_cache(str(present_cache(book, book / "_build")))
     notebook = execute_notebooks.notebooks_of(book)["book/b.ipynb"]
+    cache = get_cache(str(Caches(book, book / "_build").of(notebook)))
     executed = cache.merge_match_into_notebook(notebook)[1]  # as MyST-NB looks for it
     assert str(book / "book") in executed.cells[0].outputs[0].data["text/plain"]
 
@@ -153,33 +153,88 @@ def test_a_build_that_is_killed_leaves_no_process_behind(book: Path) -> None:
     assert left == []
 
 
-def test_the_cache_depends_on_package_and_lock_and_on_names(tmp_path: Path) -> None:
-    package = tmp_path / "attn_utils"
-    package.mkdir()
-    seen = set()
-    for file, text in [
-        ("attn_utils/a.py", "1"),
-        ("attn_utils/a.py", "2"),
-        ("attn_utils/weights.npz", "3"),
-        ("constraints.txt", "torch==1"),
-        ("constraints.txt", "torch==2"),
-    ]:
-        (tmp_path / file).write_text(text)
-        seen.add(dependencies_key(tmp_path))
-    (package / "a.py").rename(package / "b.py")  # another module, of the same text
-    seen.add(dependencies_key(tmp_path))
-    assert len(seen) == 6
-    (package / "a.js").write_text("front end")  # written afresh each time: not part of the cache
-    assert dependencies_key(tmp_path) in seen
+PACKAGE = {
+    "__init__.py": "from .pooling import lookup as lookup\nfrom .cost import count as count\n",
+    "checks/__init__.py": "import importlib\ndef check(name, _): importlib.import_module(name)",
+    "core.py": "ONE = 1\n",
+    "cost/__init__.py": "from .cost import count as count\n",
+    "cost/checks.py": "from attn_utils import count\n",
+    "cost/cost.py": "def count():\n    from ..core import ONE\n    return ONE\n",
+    "cost/table.npz": "1",
+    "pooling/__init__.py": "from .pooling import lookup as lookup\n",
+    "pooling/pooling.py": "def lookup():\n    'Look up.'\n    return 2  # two\n",
+    "pooling/widget.js": "one",
+    "pooling/widget.py": "class PoolingExplorer: pass\n",
+    "widgets/__init__.py": "from importlib import import_module\n",
+}
+NOTEBOOKS = {
+    "pooling": "from attn_utils import lookup\nlookup()",
+    "count": "import attn_utils as au\nau.count()",
+    "count, in another form": "import attn_utils.cost\nattn_utils.cost.cost.count()",
+    "check": "from attn_utils.checks import check\ncheck('cost.numbers', 1)",
+    "widget": "from attn_utils.widgets import PoolingExplorer",
+    "docs": "from attn_utils import lookup\nhelp(lookup)",
+    "anything": "import attn_utils\nvars(attn_utils)",
+    "dynamic": "import importlib\nimportlib.import_module('attn_utils.' + input())",
+}
+ALL = set(NOTEBOOKS)
+COST = {"count", "count, in another form", "check", "anything", "dynamic"}
 
 
-def test_caches_of_earlier_dependencies_are_removed(book: Path) -> None:
-    old = present_cache(book, book / "_build")
-    old.mkdir(parents=True)
-    (book / "attn_utils" / "new.py").write_text("x = 1\n")
-    new = present_cache(book, book / "_build")
-    assert new != old
-    assert not old.exists()
+@pytest.fixture
+def package(book: Path) -> Path:
+    for name, text in PACKAGE.items():
+        (book / "attn_utils" / name).parent.mkdir(exist_ok=True)
+        (book / "attn_utils" / name).write_text(text)
+    return book
+
+
+def caches_of(root: Path) -> dict[str, Path]:
+    caches = Caches(root, root / "_build")
+    return {
+        name: caches.of(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]))
+        for name, code in NOTEBOOKS.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        ("core.py", "ONE = 3\n", COST),
+        ("cost/cost.py", "def count(): return 5\n", COST),
+        (
+            "cost/checks.py",
+            "from attn_utils import count, lookup\n",
+            {"check", "anything", "dynamic"},
+        ),
+        ("cost/table.npz", "2", COST),
+        ("pooling/pooling.py", "def lookup(): return 3\n", ALL - COST | {"anything", "dynamic"}),
+        ("pooling/pooling.py", "def lookup():\n    'Other.'\n    return 2  # 1 + 1\n", {"docs"}),
+        ("pooling/widget.py", "class PoolingExplorer: x = 1\n", {"widget", "anything", "dynamic"}),
+        ("pooling/widget.js", "two", set()),
+        ("plots.py", "new = 1\n", {"anything", "dynamic"}),
+        ("__init__.py", "", ALL),
+        ("../constraints.txt", "torch==2", ALL),
+    ],
+)
+def test_a_notebook_is_executed_again_if_what_it_imports_has_changed(
+    package: Path, file: str, text: str, expected: set[str]
+) -> None:
+    before = caches_of(package)
+    (package / "attn_utils" / file).write_text(text)
+    now = caches_of(package)
+    assert {name for name in NOTEBOOKS if before[name] != now[name]} == expected
+
+
+def test_a_change_that_is_taken_back_costs_nothing(
+    book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = book / "constraints.txt"
+    (book / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters:\n- file: book/a\n")
+    for version, said in [("1", "Executing 1"), ("2", "Executing 1"), ("1", ""), ("2", "")]:
+        lock.write_text(version)
+        execute_notebooks.execute_missing(book, book / "_build")
+        assert capsys.readouterr().out.startswith(said)
 
 
 class Builder:
