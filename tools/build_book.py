@@ -71,7 +71,9 @@ def fingerprint(root: Path) -> dict[str, Any]:
             pages[name] = digest(content)
         else:
             house += [name.encode(), content]
-    return {"house": digest(sys.version.encode(), *house), "pages": pages, "strict": strict()}
+    published = os.environ.get("BOOK_REPOSITORY", "")  # shown by the extension launch_buttons
+    house += [sys.version.encode(), published.encode()]
+    return {"house": digest(*house), "pages": pages, "strict": strict()}
 
 
 def last_build() -> dict[str, Any]:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import nbformat
 import pytest
 from content_policy import digest, policy_for, write_policy
 from failing_cell import name_cell
 from kernel_guard import is_own_interpreter, set_threads
+from launch_buttons import add_buttons, repository
 from light_pages import icons_in_use, lighten, without_idle_scripts
 from live_widgets import slim_state
 from myst_nb.core.execute.base import ExecutionError
@@ -211,3 +213,34 @@ def test_a_policy_is_written_once_however_often_pages_are(tmp_path: Path) -> Non
             assert "pagename" not in text
     assert template.read_text() == PAGE
     assert (tmp_path / "_headers").read_text().startswith("/*\n  Content-Security-Policy: default")
+
+
+LINKED = {
+    "Binder": "https://mybinder.org/v2/gh/me/my.book/HEAD?urlpath=lab/tree/book/01-a.ipynb",
+    "Colab": "https://colab.research.google.com/github/me/my.book/blob/notebooks/01-a.ipynb",
+    "Kaggle": "https://www.kaggle.com/kernels/welcome?src=https://github.com/me/my.book/blob/"
+    "notebooks/01-a.ipynb",
+}
+
+
+@pytest.mark.parametrize(
+    ("repository", "suffix", "expected"),
+    [("me/my.book", ".ipynb", LINKED), ("me/my.book", ".md", {}), ("", ".ipynb", {})],
+)
+def test_chapters_can_be_launched_where_the_book_is_published(
+    monkeypatch: pytest.MonkeyPatch, repository: str, suffix: str, expected: dict[str, str]
+) -> None:
+    monkeypatch.setenv("BOOK_REPOSITORY", repository)
+    context: dict[str, Any] = {"page_source_suffix": suffix, "header_buttons": []}
+    add_buttons(SimpleNamespace(), "book/01-a", "page.html", context, None)  # type: ignore[arg-type]
+    links = {b["text"]: b["url"] for group in context["header_buttons"] for b in group["buttons"]}
+    assert links == expected
+
+
+@pytest.mark.parametrize("name", ["book", "https://github.com/me/book", "me/book/x", "me/book?x"])
+def test_a_repository_that_is_none_stops_the_build(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("BOOK_REPOSITORY", name)
+    with pytest.raises(ExtensionError, match="BOOK_REPOSITORY: expected owner/name"):
+        repository()
