@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 SERVICES = {
-    "Binder": "https://mybinder.org/v2/gh/{repository}/HEAD?urlpath=lab/tree/book/{notebook}",
+    "Binder": "https://mybinder.org/v2/gh/{repository}/HEAD?urlpath=lab/tree/notebooks/{notebook}",
     "Colab": "https://colab.research.google.com/github/{repository}/blob/notebooks/{notebook}",
     "Kaggle": "https://www.kaggle.com/kernels/welcome?src="
     "https://github.com/{repository}/blob/notebooks/{notebook}",

@@ -216,7 +216,7 @@ def test_a_policy_is_written_once_however_often_pages_are(tmp_path: Path) -> Non
 
 
 LINKED = {
-    "Binder": "https://mybinder.org/v2/gh/me/my.book/HEAD?urlpath=lab/tree/book/01-a.ipynb",
+    "Binder": "https://mybinder.org/v2/gh/me/my.book/HEAD?urlpath=lab/tree/notebooks/01-a.ipynb",
     "Colab": "https://colab.research.google.com/github/me/my.book/blob/notebooks/01-a.ipynb",
     "Kaggle": "https://www.kaggle.com/kernels/welcome?src=https://github.com/me/my.book/blob/"
     "notebooks/01-a.ipynb",
