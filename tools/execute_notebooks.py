@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import re
 import sys
 import threading
 import time
@@ -42,10 +43,19 @@ class CellFailed(Exception):
 
 
 class Executed(NamedTuple):
-    """A notebook with its outputs, and the seconds that took."""
+    """A notebook with its outputs, the seconds that took, and its kernel's largest memory in MB."""
 
     notebook: NotebookNode
     seconds: float
+    megabytes: float
+
+
+def peak_megabytes(process: int) -> float:
+    """Return the most memory that a process has held so far; 0 where the system does not say."""
+    status = Path(f"/proc/{process}/status")
+    text = status.read_text(encoding="ascii") if status.exists() else ""
+    peak = re.search(r"^VmHWM:\s+(\d+) kB", text, re.M)
+    return int(peak[1]) * 1024 / 1e6 if peak else 0.0
 
 
 def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Executed:
@@ -55,13 +65,15 @@ def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Exec
         CellFailed: says notebook, cell (code cells count from 1, as in JupyterLab) and error.
     """
     started: list[NotebookNode] = []  # code cells so far; the last one is the one that failed
-    client = NotebookClient(
+    peaks = [0.0]  # after each cell: when all is done, the kernel is gone
+    client: NotebookClient = NotebookClient(
         notebook,
         timeout=timeout,
         record_timing=False,  # it would be metadata of the cells, at which the cache looks
         resources={"metadata": {"path": str((root / name).parent)}},
         extra_arguments=["--log-level=ERROR"],  # no advice on the kernel's transport
         on_cell_execute=lambda cell, cell_index: started.append(cell),
+        on_cell_executed=lambda **_: peaks.append(peak_megabytes(client.km.provisioner.pid)),
     )
     start = time.monotonic()
     try:
@@ -71,7 +83,7 @@ def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Exec
             raise
         head = started[-1].source.strip().partition("\n")[0]
         raise CellFailed(say_failure(name, f"code cell {len(started)} ({head})", error)) from None
-    return Executed(notebook, time.monotonic() - start)
+    return Executed(notebook, time.monotonic() - start, max(peaks))
 
 
 def end_with_parent() -> None:
@@ -152,13 +164,13 @@ def execute_missing(root: Path, build: Path, *, again_if_noisy: bool = False) ->
                 name = running.pop(done)
                 failure = failure or done.exception()
                 if done.exception() is None:
-                    notebook, seconds = done.result()
+                    notebook, seconds, megabytes = done.result()
                     bundle = CacheBundleIn(
                         notebook, str(root / name), data={"execution_seconds": seconds}
                     )
                     cache = get_cache(str(caches.of(notebook)))
                     cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-                    print(f"  {name:40} {seconds:4.0f} s", flush=True)
+                    print(f"  {name:40} {seconds:4.0f} s {megabytes:5.0f} MB", flush=True)
     if failure is not None:
         raise failure
 

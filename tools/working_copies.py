@@ -58,7 +58,8 @@ def renew(book: Path, to: Path) -> list[str]:
         if present not in ("", before):
             kept.append(file.name)
             continue
-        file.write_text(nbformat.writes(made) + "\n", encoding="utf-8")
+        text = str(nbformat.writes(made)) + "\n"  # type: ignore[no-untyped-call]
+        file.write_text(text, encoding="utf-8")
         record[file.name] = written(made)
         record_file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return kept

@@ -26,7 +26,8 @@ def replace_sources(app: Sphinx, error: Exception | None) -> None:
         file = offered / chapter.path.name
         if file.exists():
             made = standalone(read(chapter.path), book, chapter.number)
-            file.write_text(nbformat.writes(made) + "\n", encoding="utf-8")
+            text = str(nbformat.writes(made)) + "\n"  # type: ignore[no-untyped-call]
+            file.write_text(text, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -56,6 +57,7 @@ def test_notebooks_are_executed_once_and_found_again(
     write_notebook(book / "book" / "b.ipynb", "'in ' + __import__('os').getcwd()")
     execute_notebooks.execute_missing(book, book / "_build")
     said = capsys.readouterr().out
+    assert re.search(r" book/b\.ipynb +\d+ s +[1-9]\d* MB\n", said) or sys.platform != "linux"
     assert "Executing 1 notebooks" in said  # goes on where it was
     assert "book/b.ipynb" in said
 
