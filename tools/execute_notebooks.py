@@ -58,6 +58,13 @@ def peak_megabytes(process: int) -> float:
     return int(peak[1]) * 1024 / 1e6 if peak else 0.0
 
 
+def kernel_of(client: NotebookClient) -> int:
+    """Return the process of a running kernel."""
+    assert client.km is not None
+    assert client.km.provisioner is not None
+    return int(client.km.provisioner.pid)  # type: ignore[attr-defined]
+
+
 def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Executed:
     """Execute a notebook of the book, in its folder and with a kernel of its own.
 
@@ -73,7 +80,7 @@ def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Exec
         resources={"metadata": {"path": str((root / name).parent)}},
         extra_arguments=["--log-level=ERROR"],  # no advice on the kernel's transport
         on_cell_execute=lambda cell, cell_index: started.append(cell),
-        on_cell_executed=lambda **_: peaks.append(peak_megabytes(client.km.provisioner.pid)),
+        on_cell_executed=lambda **_: peaks.append(peak_megabytes(kernel_of(client))),
     )
     start = time.monotonic()
     try:
