@@ -1,7 +1,7 @@
 """Print the built book into one PDF: ``python tools/make_pdf.py``.
 
-Chromium prints each page, with all hints, solutions and answers open; pypdf joins them. The book's
-pages have the look of the printed page (print rules of book.css and of the theme).
+Chromium prints each page as a reader would (the rules for paper are in book.css), with all hints,
+solutions and answers open; pypdf joins them. No TeX is needed.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ SITE = ROOT / "_build" / "html"
 TARGET = SITE.with_name("attention-you-can-touch.pdf")
 FOOTER = """<div style="width: 100%; font-size: 8px; text-align: center; color: #555">
 <span class="title"></span> · <span class="pageNumber"></span></div>"""
+# hints, solutions and answers, but not the folded code of figures and comparisons
 OPEN_ALL = """for (const box of document.querySelectorAll("details")) {
   box.removeAttribute("name");  // of boxes with one name only one is open
-  box.open = true;
+  const title = box.querySelector("summary").textContent;
+  box.open = box.matches(".hint, .solution, .quiz") || /solution/i.test(title);
 }"""
 
 
