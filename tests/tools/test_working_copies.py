@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -101,7 +102,9 @@ def test_readers_open_copies_and_writers_the_chapters(
     made: list[str] = []
 
     def run(command: list[str], *, cwd: Path, **_: Any) -> subprocess.CompletedProcess[str]:
-        started.append((cwd.name, command[command.index("jupyterlab") + 1 :]))
+        options = command[command.index("jupyterlab") + 1 :]
+        assert (f"--LabApp.app_settings_dir={lab.SETTINGS}" in options) == (folder == "notebooks")
+        started.append((cwd.name, [o for o in options if "settings" not in o]))
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr("subprocess.run", run)
@@ -129,3 +132,13 @@ def test_a_chapter_that_was_run_and_stripped_is_unchanged(config: str, tmp_path:
     command = ["-m", "nbstripout", "--keep-id", "--extra-keys", keys, str(tmp_path / "run.ipynb")]
     subprocess.run([sys.executable, *command], check=True, timeout=60)
     assert (tmp_path / "run.ipynb").read_bytes() == original.read_bytes()
+
+
+def test_the_settings_of_jupyterlab_are_settings_that_it_knows() -> None:
+    settings = json.loads((lab.SETTINGS / "overrides.json").read_text(encoding="utf-8"))
+    installed = Path(sys.prefix, "share", "jupyter")
+    for plugin, values in settings.items():
+        package, _, name = plugin.rpartition(":")
+        (file,) = installed.rglob(f"schemas/{package}/{name}.json")
+        schema = json.loads(file.read_text(encoding="utf-8"))
+        assert values.keys() <= schema["properties"].keys(), plugin
