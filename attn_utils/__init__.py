@@ -2,6 +2,9 @@
 
 Every public name can be imported from here. Input that does not fit raises a ValueError that names
 the argument, what was expected and what came, with shapes spelled out, before anything is computed.
+One thing is left to PyTorch's own message ("mat1 and mat2 must have the same dtype"): an input in
+another dtype than a module's weights. Which dtypes a layer takes is the layer's to say, since it
+may have been replaced by an adapter or by one in eight bits, or cast its input itself.
 
 Importing the package loads torch and nothing heavier: plotting, data and widget libraries are
 imported where they are used.

@@ -111,7 +111,7 @@ def show_heatmaps(
     low = min(0.0, float(values.min())) if vmin is None else float(vmin)
     high = float(values.max()) if vmax is None else float(vmax)
     if vmin is None and vmax is None and low == high:
-        high = low + 1.0  # all zero: any scale will do, and matplotlib would invent a negative one
+        high = low + 1.0  # all equal, none above 0: any scale will do but matplotlib's
     if not low <= high:
         raise ValueError(f"vmin, vmax: expected vmin <= vmax, got vmin={low}, vmax={high}")
 

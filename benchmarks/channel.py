@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/channel.py [--quick] [--json results.json]
 
 Feature maps of (8, 256, 56, 56), float32, both memory formats. The other side has the same weights
-and no checks. Freed memory stays with the process: whether the C library hands it back depends on
-the layout of the heap, and would decide the ratio. Exit code 1 if a bound is missed.
+and no checks. Freed memory is kept for the next call, on both sides. Otherwise the C library would
+hand it back to the system for one side and not for the other, by accident, and that would decide
+the ratio. Exit code 1 if a bound is missed.
 """
 
 from __future__ import annotations

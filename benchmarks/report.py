@@ -2,7 +2,7 @@
 
     python benchmarks/report.py        # reads benchmarks/results.json, measures nothing
 
-Comparisons with peers stand apart from what a choice saves and how things grow. A promise is shown
+Comparisons with peers stand apart from what a choice saves and how things grow. A bound is shown
 where all of the range keeps it, and a number that is unfavourable to us needs a sentence.
 """
 
@@ -35,13 +35,13 @@ OURS_ALONE = (
 )
 UNFAVOURABLE = 1.1  # from here on a sentence is due
 SENTENCES = {
-    "nadaraya_watson / formula": "`nadaraya_watson` goes over all differences more often than the "
-    "formula: it divides by the bandwidth, looks for overflow, and subtracts each row's smallest "
-    "distance, so that a query far from all keys keeps its digits.",
+    "nadaraya_watson / formula": "`nadaraya_watson` passes over all differences more often than "
+    "the formula: it divides by the bandwidth, looks for overflow, and subtracts each row's "
+    "smallest distance, so that a query far from all keys keeps its digits.",
     "masked_softmax / fill with −10⁶, then softmax": "`masked_softmax` gives exactly 0 where the "
     "mask forbids, and rows of zeros where it forbids everything; filling with −10⁶ gives neither.",
     "AdditiveAttention / formula": "`AdditiveAttention` checks shapes and lengths at each call, "
-    "which shows at short lengths.",
+    "which costs a noticeable share of the time at short lengths.",
     "DotProductAttention / bmm, softmax, bmm": "`DotProductAttention` checks too; at 512 tokens "
     "the fused kernel behind it more than makes up for that.",
     "SinusoidalPositionalEncoding / table": "`SinusoidalPositionalEncoding` checks its input "
@@ -49,46 +49,49 @@ SENTENCES = {
     "RotaryEmbedding / complex numbers": "`RotaryEmbedding` checks its input and turns pairs "
     "of real numbers; the other side multiplies complex numbers.",
     "with a mask / fused with it": "A mask is checked and given the right axes at each call; up to "
-    "128 tokens that can be seen.",
+    "128 tokens this is a noticeable share of the time.",
     "pre-norm encoder, inference / torch's fast path": "PyTorch's fast path for a whole layer "
     "frees what it has used; our layer calls its sub-layers one by one (so that hooks and adapters "
     "work) and holds a little more up to 256 tokens. From 1024 tokens on it holds half.",
-    "post-norm encoder, inference / torch's fast path": "The same is true of the post-norm layer.",
+    "post-norm encoder, inference / torch's fast path": "The same holds for the post-norm layer.",
 }
 PAGE = """\
 # Benchmarks
 
-What do the package's modules cost beside what you would use instead: PyTorch's own layers, Keras's,
-or the formula as one writes it first? The tables answer in ratios, because ratios travel from
-machine to machine much better than times do.
+What do the package's modules cost, compared with what you would use instead: PyTorch's own layers,
+Keras's, or the formula written out directly? The tables give ratios, because ratios depend much
+less on the machine than times do.
 
 ```{{figure}} assets/benchmarks.svg
 :name: fig-benchmarks
 :alt: {alt}
 
-Time of ours over time of theirs, a dot for each line of the tables below. Left of the line ours is
-faster. Grey lines: the range of the middle eighty per cent of the turns.
+Our time divided by theirs, a dot for each row of the tables below. Left of the vertical line ours
+is faster. Grey lines: the range of the middle 80 % of the turns.
 ```
 
 **How it was measured.** On {date} with `make bench`: {machine}.
-Everything ran on one CPU thread: no number here is of a GPU. Ours and theirs took turns within one
-run. A number is the ratio of two medians of CPU time; in brackets stands the range of the middle
-eighty per cent of the turns. Even so a busy machine moves a ratio by a few per cent. Peers are
-PyTorch's and Keras's layers, Keras on its PyTorch backend. For SE, ECA, CBAM and ViT the other side
-is straightforward code written for this comparison, in the style of timm, and not timm itself. Run
-it on your own machine: the command writes this page anew, and the numbers as
+Everything ran on one CPU thread; nothing was measured on a GPU. Ours and theirs took turns within
+one run. A number is the ratio of two medians of CPU time; the brackets show the range of the middle
+80 % of the turns. Even so, other work on the machine can move a ratio by a few per cent. The column
+n is the number of tokens. The other side is PyTorch's layer, or Keras's on its PyTorch backend
+(Keras has others, which were not measured). For SE, ECA, CBAM and ViT the other side is
+straightforward code written for this comparison, in the style of timm, and not timm itself. Run it
+on your own machine: the command writes this page anew, and the numbers as
 `benchmarks/results.json`.
 
 ## Ours against theirs
 
-**A number below 1 means that ours needs less.** Memory is the peak of all tensors alive, ours over
-theirs. A promise (≤) is shown where the whole range keeps it.
+**A number below 1 means that ours needs less.** Memory is the peak of all tensors alive, ours
+divided by theirs. A bound (≤) that the benchmark checks is shown where the whole range keeps it.
 """
 ALONE = """\
 ## What a choice saves, and how things grow
 
-Here both sides are ours: the ratio says what a mask, a cache or half the bytes save. An exponent
-of 1 means that memory grows in proportion to the length.
+Here both sides are ours: the ratio of times says what a mask, a cache or smaller numbers save.
+PyTorch's CPU kernel takes the keys in blocks of 512, so a causal mask saves nothing up to 512
+tokens and nearly half for long sequences. An exponent of 1 means that memory grows in proportion to
+the length.
 """
 
 
@@ -163,8 +166,9 @@ def alone(results: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     torch, own, both, attention, _ = [row["value"] for row in results["import_time"]["rows"]]
     words = (
         f"`import attn_utils` costs {100 * (both - 1):.0f} % on top of `import torch` "
-        f"({own:.2f} s of CPU time beside {torch:.2f} s), with an attention function that is used "
-        f"{100 * (attention - 1):.0f} %. Libraries for plots, widgets and data are not loaded."
+        f"({own:.2f} s of CPU time beside {torch:.2f} s). If an attention function is used as "
+        f"well, it is {100 * (attention - 1):.0f} %. Libraries for plots, widgets and data are not "
+        "loaded."
     )
     return f"{ALONE}\n{table}\n\n### Import\n\n{words}\n"
 

@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/sequence.py [--quick] [--json results.json]
 
 Pooling, masked softmax, scoring, self-attention, positions. Batch 8, width 128, float32,
-inference. No row has a bound: at such sizes the checks are a good part of the work.
+inference. No row has a bound: at such sizes the checks of the input are a good part of the work.
 """
 
 from __future__ import annotations

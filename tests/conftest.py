@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import torch.nn.functional as F
 from chromium import HINT, find_chromium
 from playwright.sync_api import Browser, sync_playwright
 from torch import Tensor
@@ -53,6 +55,14 @@ def browser(chromium: str) -> Iterator[Browser]:
 def table() -> tuple[Tensor, dict[str, Box]]:
     """The table of chapter 1: drawing it takes a second."""
     return table_scene()
+
+
+@pytest.fixture
+def kernel_calls(monkeypatch: pytest.MonkeyPatch) -> Sequence[Any]:
+    """What PyTorch's fused kernel was called with: pairs of args and kwargs."""
+    kernel = Mock(wraps=F.scaled_dot_product_attention)
+    monkeypatch.setattr(F, "scaled_dot_product_attention", kernel)
+    return kernel.call_args_list
 
 
 # Numbers travel as the base64 text of their bytes: exact, NaN and infinity included.

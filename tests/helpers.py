@@ -1,4 +1,4 @@
-"""When two results count as the same."""
+"""Random tensors, and when two results count as the same."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from torch import Tensor
 # one thread. Half precision is computed in single precision between the steps: the worst
 # is 1.4 units, of a module with many steps under autocast.
 UNITS = {torch.float64: 32, torch.float32: 32, torch.bfloat16: 6, torch.float16: 6}
+
+
+def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Draw from N(0, 1); the same numbers in every dtype, up to its rounding."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def close(
@@ -28,8 +34,8 @@ def close(
         want: the right one, in the same or in a finer dtype.
         what: what is compared, for the message.
         scale: size of the terms that were summed, where the result is smaller than they are.
-        within: largest difference instead, for means of random draws and for numbers that a
-            source prints with a few digits.
+        within: largest difference instead, for means of random draws, for numbers that a source
+            prints with a few digits, and where the bound depends on more than the sizes.
     """
     if within is None:
         size = max(scale, want.abs().max().item() if want.numel() else 0.0)

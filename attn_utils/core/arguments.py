@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 from typing import SupportsIndex, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch._subclasses import FakeTensor
@@ -30,7 +31,8 @@ def has_values(x: Tensor) -> bool:
 
 def is_exported() -> bool:
     """Tell whether torch exports or traces, where comparing a length would fix it for ever."""
-    return torch.compiler.is_exporting() or _is_tracing()
+    # not torch.compiler.is_exporting(), which is true in a compiled function up to PyTorch 2.10
+    return torch.compiler._is_exporting_flag or _is_tracing()
 
 
 def _is_tracing() -> bool:
@@ -109,10 +111,11 @@ def check_size(name: str, size: SupportsIndex, least: int = 1) -> int:
     if isinstance(size, torch.SymInt) or _is_tracing():
         return cast(int, size)
     try:
-        number = operator.index(size)
+        # as a tuple: torch.compile before PyTorch 2.9 stops at a union of types
+        number = least - 1 if isinstance(size, (bool, np.bool_, Tensor)) else operator.index(size)
     except TypeError:
         number = least - 1
-    if isinstance(size, bool | Tensor) or number < least:
+    if number < least:
         raise ValueError(f"{name}: expected an integer of at least {least}, got {size!r}")
     return number
 

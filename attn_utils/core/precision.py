@@ -6,7 +6,7 @@ import contextlib
 import functools
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def common_dtype(*tensors: Tensor) -> torch.dtype:
@@ -17,6 +17,15 @@ def common_dtype(*tensors: Tensor) -> torch.dtype:
 def working_dtype(dtype: torch.dtype) -> torch.dtype:
     """The dtype to compute a softmax or a long sum in: half precision is too coarse for them."""
     return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
+
+
+@torch.no_grad()
+def draw_trunc_normal(x: Tensor, std: float) -> None:
+    """``nn.init.trunc_normal_``, drawn in single precision.
+
+    In half precision, up to PyTorch 2.10 at least, one number in 250 is -2, however small std is.
+    """
+    x.copy_(nn.init.trunc_normal_(torch.empty_like(x, dtype=working_dtype(x.dtype)), std=std))
 
 
 def is_autocast(x: Tensor) -> bool:

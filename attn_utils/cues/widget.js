@@ -67,7 +67,7 @@ const thingNode = (thing, palette) => {
 const HINT =
   "Tap a thing or paint over it to change its saliency; the number shows what you have painted. " +
   "With the keyboard, left and right choose a thing, up and down paint it. The cross is where " +
-  "the eye goes: the weighted mean of the places.";
+  "the eye goes: the weighted mean of the positions.";
 
 const deskOf = (things, palette) => {
   const [mask, glow] = [freshId(), freshId()];

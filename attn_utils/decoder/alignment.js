@@ -6,7 +6,8 @@ import { spoken } from "./spoken.js";
 const [CELL, LINE, LEFT, TOP] = [13, 17, 20, 19]; // width and height of a cell; room for letters
 const MAP_STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
-// `view.step()` is the row that is chosen, `view.choose(row)` chooses another.
+// `view.step()` is the row that is shown, `view.choose(row)` chooses another, and `view.point(row)`
+// shows one for as long as the pointer is on it.
 export const alignmentMap = (view) => {
   const node = svg("svg", { tabindex: 0, role: "application", "data-export": "" });
   node.setAttribute("aria-roledescription", "heatmap");
@@ -31,20 +32,24 @@ export const alignmentMap = (view) => {
 
 const listenOnMap = (map) => {
   const { view, node } = map;
-  const point = ({ clientX, clientY }) => {
+  const hear = (event, show) => {
+    const { clientX, clientY } = event;
     const inverse = node.getScreenCTM().inverse();
     const { x, y } = new DOMPoint(clientX, clientY).matrixTransform(inverse);
     const [t, s] = [Math.floor((y - TOP) / LINE), Math.floor((x - LEFT) / CELL)];
     if (t < 0 || t >= STEPS || s < 0 || s >= view.now().read.length) return;
-    goToCell(map, t, s);
+    goToCell(map, s, () => show(t));
   };
-  node.addEventListener("pointermove", point);
-  node.addEventListener("pointerdown", point); // a tap does not move
+  node.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "mouse") hear(event, view.point);
+  });
+  node.addEventListener("pointerleave", () => view.point(null));
+  node.addEventListener("pointerdown", (event) => hear(event, view.choose));
   node.addEventListener("keydown", (event) => {
     const step = MAP_STEPS[event.key];
     if (!step) return;
     event.preventDefault();
-    goToCell(map, view.step() + step[0], map.at + step[1]);
+    goToCell(map, map.at + step[1], () => view.choose(view.step() + step[0]));
   });
 };
 
@@ -61,8 +66,8 @@ const showLargest = (map, frame) => {
   frame.scrollLeft = column - frame.clientWidth / 2;
 };
 
-const goToCell = (map, t, s) => {
-  map.view.choose(t);
+const goToCell = (map, s, showRow) => {
+  showRow();
   map.at = s;
   map.view.w.say(`${labelMap(map)}.`);
 };

@@ -87,7 +87,7 @@ def _check_exact_match(exact_match: Callable[[Tensor, Tensor], Any]) -> None:
     compare(
         exact_match(swapped, torch.tensor([[1, 2, 0, 3], [1, 2, 0, 3]])),
         torch.tensor(0.5),
-        "the share when tokens of a row have changed places",
+        "the share when two tokens of a row are swapped",
         {
             "the right tokens in another order count as right: compare position by position": (
                 torch.tensor(1.0)
@@ -116,8 +116,8 @@ def _judge_context(
     got: Any, state: Tensor, outputs: Tensor, lens: Tensor, W_q: Tensor, W_k: Tensor, w_v: Tensor
 ) -> None:
     scores = torch.tanh((state @ W_q)[:, None] + outputs @ W_k) @ w_v  # (B, S)
-    places = torch.arange(outputs.shape[1])
-    valid = places < lens[:, None]
+    positions = torch.arange(outputs.shape[1])
+    valid = positions < lens[:, None]
     weights = scores.masked_fill(~valid, -torch.inf).softmax(dim=-1)
 
     def answer(weights: Tensor) -> Tensor:  # (B, S) -> (B, 5)
@@ -125,7 +125,7 @@ def _judge_context(
 
     columns = scores.masked_fill(~valid, -torch.inf).softmax(dim=0)
     no_tanh = ((state @ W_q)[:, None] + outputs @ W_k) @ w_v
-    longer = scores.masked_fill(places > lens[:, None], -torch.inf).softmax(dim=-1)
+    longer = scores.masked_fill(positions > lens[:, None], -torch.inf).softmax(dim=-1)
     if isinstance(got, Tensor) and got.isnan().any():
         raise Mistake(
             "the context contains NaN: is the mask turned round? A sequence without padding "

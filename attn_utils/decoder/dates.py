@@ -71,7 +71,7 @@ def written_forms(date: datetime.date) -> list[str]:
     """Write a date in fifteen ways, in lower case, from "3.3.19" to a whole phrase.
 
     Two digits of a year mean 1970 to 2069. Numbers with dots have the day first, numbers with
-    strokes the year: nothing is ambiguous.
+    slashes the year: nothing is ambiguous.
 
     Raises:
         ValueError: a date before 1970 or after 2069.

@@ -1,5 +1,5 @@
 // Characters and dates in words.
-const NAMES = { " ": "a blank", "-": "a dash", ",": "a comma", ".": "a dot", "/": "a stroke" };
+const NAMES = { " ": "a blank", "-": "a dash", ",": "a comma", ".": "a dot", "/": "a slash" };
 export const spoken = (character) => NAMES[character] ?? `“${character}”`;
 
 // A day that no calendar has, such as 2019-02-30.

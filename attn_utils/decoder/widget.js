@@ -37,9 +37,11 @@ function render({ model, el, signal }) {
     examples: model.get("_examples"),
     begun: w.get("text"),
     nothing: false, // to read in the field
+    pointed: null, // the step under the pointer, shown instead of the chosen one
     now: () => readNow({ ...data, text: w.get("text") }),
-    step: () => w.get("step"),
+    step: () => view.pointed ?? w.get("step"),
     choose: (t) => chooseStep(view, t),
+    point: (t) => pointAt(view, t),
     weight(t, s) {
       const { own, read } = view.now();
       return own.weights[t * read.length + s];
@@ -118,12 +120,21 @@ const takeText = (view, text) => {
 // Chooses a character of the output, says where it looks, and returns which one it is.
 const chooseStep = (view, t) => {
   const to = clamp(t, 0, STEPS - 1);
+  pointAt(view, null);
   if (to !== view.step()) {
     view.w.set("step", to);
     view.w.commitSoon();
   }
   tell(view, to);
   return to;
+};
+
+// Shows a step while the pointer is on it; null shows the chosen one again.
+const pointAt = (view, t) => {
+  if (t === view.pointed) return;
+  view.pointed = t;
+  draw(view);
+  if (t !== null) tell(view, t);
 };
 
 const tell = (view, t) => {
@@ -136,7 +147,7 @@ const tell = (view, t) => {
     .filter(({ weight }) => weight >= 0.05)
     .map(({ weight, character, s }) => `${spoken(character)} (${s + 1}): ${fixed(weight)}`);
   const probability = fixed(own.probabilities[t * view.classes + own.written[t]]);
-  const where = looks.join(", ") || "no place in particular";
+  const where = looks.join(", ") || "nowhere in particular";
   const which = `Character ${t + 1} of the date, ${spoken(answer[t])}`;
   view.w.say(`${which}, probability ${probability}, looks at ${where}.`);
 };
@@ -157,7 +168,7 @@ const goalsOf = (view) => {
       text:
         "Step to the output character that reads the month’s name: letters get at least 0.50 of " +
         "its attention.",
-      reached: () => [5, 6].includes(view.step()) && weightOnLetters(view.step()) >= 0.5,
+      reached: () => [5, 6].includes(w.get("step")) && weightOnLetters(w.get("step")) >= 0.5,
     },
     {
       text:

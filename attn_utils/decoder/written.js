@@ -25,7 +25,7 @@ export const writtenPanel = (view) => {
     draw(shades) {
       const { answer, other } = view.now();
       keys.forEach((key, t) => {
-        drawKey(key, t, answer[t], t === view.step());
+        drawKey(key, t, answer[t], t === view.w.get("step"));
       });
       plain.forEach((node, t) => {
         node.textContent = other[t] ?? "";
@@ -51,8 +51,9 @@ const keyOf = (view, t, focus) => {
   const key = button("", () => view.choose(t));
   key.dataset.exportText = "";
   key.addEventListener("pointerenter", (event) => {
-    if (event.pointerType === "mouse") view.choose(t);
+    if (event.pointerType === "mouse") view.point(t);
   });
+  key.addEventListener("pointerleave", () => view.point(null));
   key.addEventListener("keydown", (event) => {
     const to = { ArrowLeft: t - 1, ArrowRight: t + 1, Home: 0, End: STEPS - 1 }[event.key];
     if (to === undefined) return;

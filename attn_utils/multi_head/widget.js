@@ -41,11 +41,11 @@ function render({ model, el, signal }) {
     now: () => computed({ ...data, faders: w.get("faders") }),
     pointed: -1, // the query under the pointer: its lines are shown, nothing is chosen
     guessed: null, // {example, c}: the reader's last guess
-    hits: new Set(), // examples that were guessed rightly, with lines to guess from
+    firsts: new Map(), // example -> whether its first guess, with lines to guess from, was right
   };
   addControls(view);
   addPanels(view);
-  w.goals(goalsOf(view));
+  w.goals(goalsOf(view), () => Object.assign(view, { guessed: null, firsts: new Map() }));
   w.begin(
     () => draw(view),
     () => view.now(),
@@ -95,7 +95,7 @@ const addControls = (view) => {
     if (view.guessed?.example !== example) view.guessed = null;
   });
   w.show("guessing", (on) => {
-    if (!on) Object.assign(view, { guessed: null, hits: new Set() });
+    if (!on) view.guessed = null;
   });
 };
 
@@ -165,7 +165,7 @@ const guess = (view, c) => {
   const answer = view.now().predicted[example];
   view.guessed = { example, c };
   const isLinesSeen = w.get("faders").some((fader, h) => fader > 0 && w.get("shown")[h] > 0);
-  if (c === answer && isLinesSeen) view.hits.add(example);
+  if (!view.firsts.has(example)) view.firsts.set(example, c === answer && isLinesSeen);
   const [own, theirs, right] = [c, answer, data._labels[example]].map((k) => data.classes[k]);
   const praise = c === answer ? " Well read." : "";
   w.say(`You say ${own}, the heads answer ${theirs}, right is ${right}.${praise}`);
@@ -251,7 +251,7 @@ const goalsOf = (view) => {
     },
     {
       text: "Tick “let me guess first” and predict the answers of three examples from the lines.",
-      reached: () => view.hits.size >= 3,
+      reached: () => [...view.firsts.values()].filter(Boolean).length >= 3,
     },
   ].filter(Boolean);
 };

@@ -104,9 +104,8 @@ def _leave_one_out(answer: Callable[[Tensor, Tensor], Any]) -> None:
         fit, weights = nadaraya_watson(points, points, values, bandwidth=0.8, return_weights=True)
         own = weights.diagonal()
         want = (fit - own * values) / (1 - own)
-        given = weights.clone()
         compare(
-            answer(given, values.clone()),
+            answer(weights, values),
             want,
             "the leave-one-out predictions",
             {
@@ -126,25 +125,22 @@ def _leave_one_out(answer: Callable[[Tensor, Tensor], Any]) -> None:
             },
             tolerance=1e-5,
         )
-        if not torch.equal(given, weights):
-            raise Mistake("the predictions are right, but your code changed the caller's weights")
 
 
 @exercise("pooling.dot_product")
 def _dot_product(answer: Callable[[Tensor, Tensor], Any]) -> None:
-    """Exercise 2.5: Gaussian weights of bandwidth 1 from dot products."""
+    """Exercise 2.5: Gaussian weights of bandwidth 1 from dot products, without the queries."""
     keys = torch.tensor([-1.0, 0.2, 1.0, 2.5])
     for queries in (torch.tensor([0.5, 2.0, -0.7]), torch.tensor([0.5, 2.0, -0.7, 1.1])):
         want = torch.softmax(-((queries[:, None] - keys) ** 2) / 2, dim=-1)
         dot = queries[:, None] * keys
         compare(
-            answer(queries, keys),
+            answer(dot, keys),
             want,
             "the weight matrix",
             {
-                # subtracting x²/2, the query's square, gives the same
                 "the square of the key, −x_i²/2, is missing: it differs from key to key and does "
-                "not cancel (the query's, −x²/2, does)": torch.softmax(dot, dim=-1),
+                "not cancel": torch.softmax(dot, dim=-1),
                 "the sign of x_i²/2 is wrong": torch.softmax(dot + keys**2 / 2, dim=-1),
                 "the factor 1/2 of x_i² is missing": torch.softmax(dot - keys**2, dim=-1),
                 "x · x_i comes with a factor 2/2 = 1, not 1/2 or 2": (

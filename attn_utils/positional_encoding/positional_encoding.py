@@ -13,7 +13,7 @@ from attn_utils.core.arguments import (
     check_tensors,
     check_width,
 )
-from attn_utils.core.precision import working_dtype
+from attn_utils.core.precision import draw_trunc_normal, working_dtype
 
 __all__ = ["LearnedPositionalEmbedding", "RotaryEmbedding", "SinusoidalPositionalEncoding"]
 
@@ -104,7 +104,7 @@ class LearnedPositionalEmbedding(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw the vectors anew."""
-        nn.init.trunc_normal_(self.weight, std=0.02)
+        draw_trunc_normal(self.weight, std=0.02)
 
     def forward(self, X: Tensor) -> Tensor:
         """Add the vectors of the first T positions.

@@ -33,11 +33,12 @@ function render({ model, el, signal }) {
     layer: () => attended(state()),
     rows: data._sizes[0],
     trained: data._sizes[1],
+    stop: undefined, // ends the running of the clocks
     drawn: null, // the encoding that the score map and the curve show
   };
   addControls(view);
   addPanels(view);
-  w.goals(goalsOf(view));
+  w.goals(goalsOf(view), view.stop);
   w.begin(
     () => draw(view),
     () => resultsOf(view),
@@ -53,12 +54,13 @@ const resultsOf = (view) => {
 
 // ---- the parts
 
-const addControls = ({ w, rows }) => {
+const addControls = (view) => {
+  const { w } = view;
   const whole = { format: (v) => v.toFixed(0) };
   const position = slider(w, "position", whole);
   position.classList.add("aw-scrub");
   const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const run = isStill ? [] : [runButton(w, rows)];
+  const run = isStill ? [] : [runButton(view)];
   w.controls.append(
     element("div", { className: "aw-scrub-line" }, position, ...run),
     select(w, "encoding"),
@@ -68,7 +70,8 @@ const addControls = ({ w, rows }) => {
   );
 };
 
-const runButton = (w, rows) => {
+const runButton = (view) => {
+  const { w, rows } = view;
   let timer = 0;
   const stop = () => {
     clearInterval(timer);
@@ -92,6 +95,7 @@ const runButton = (w, rows) => {
     timer = setInterval(step, 180);
   });
   w.signal?.addEventListener("abort", () => clearInterval(timer));
+  view.stop = stop; // also what Reset does
   return node;
 };
 

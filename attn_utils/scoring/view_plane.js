@@ -144,7 +144,7 @@ const repaint = ({ canvas, lines, scale, caption }, { field, most, rule }, ramp)
   canvas.paint(field, most, ramp);
   lines.drawFaint(field, most);
   scale.label(most);
-  caption.textContent = `Score of a key at each place, rule: ${rule}`;
+  caption.textContent = `Score of a key at each point, rule: ${rule}`;
 };
 
 export const planePanel = (view, width) => {
@@ -157,7 +157,7 @@ export const planePanel = (view, width) => {
     y: [-sizes.bound, sizes.bound],
     xlabel: "first coordinate",
     ylabel: "second coordinate",
-    label: "The query, the keys, and the score at every place",
+    label: "The query, the keys, and the score at every point",
   });
   const canvas = fieldCanvas(plot, sizes, { width, height });
   const lines = scoreLines(plot, sizes);

@@ -346,7 +346,7 @@ class ScoringExplorer(LiveWidget):
         for (x, y), name, weight in zip(keys, names, results["weights"], strict=True):
             ax.scatter(x, y, s=60 + 900 * weight, color="white", ec="black", zorder=3)
             ax.text(x, y, name[-1], ha="center", va="center", fontsize=9, zorder=4)
-        ax.set(title=f"{self.rule}: score of a key at each place")
+        ax.set(title=f"{self.rule}: score of a key at each point")
         axes["weights"].barh(names[::-1], results["weights"][::-1], color="#0072B2")
         axes["weights"].set(xlim=(0, 1), title="weights")
         for name, reach, label, part in zip(

@@ -82,7 +82,7 @@ class Words(traitlets.Unicode[str, str | bytes]):
 
 
 class SelfAttentionExplorer(LiveWidget):
-    r"""The mask studio: softmax(QKᵀ/√d + mask) V with every number on the table.
+    r"""The mask studio: softmax(QKᵀ/√d + mask) V with every number shown.
 
     Up to eight tokens with vectors of width 2 go through self-attention,
     :math:`Q = A W_q`, :math:`K = A W_k`, :math:`V = A W_v` (row vectors times matrices). It opens

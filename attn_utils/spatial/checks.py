@@ -156,7 +156,7 @@ def _check_channel_gate(gate: Callable[[Tensor, Tensor, Tensor], Any]) -> None:
             "a softmax over the channels is no gate: each channel is squashed by itself": (
                 (mlp(mean) + mlp(most)).softmax(1)[:, :, None, None]
             ),
-            "the sum over the places is used in place of the mean": (
+            "the sum over the positions is used in place of the mean": (
                 full(mlp(x.sum((2, 3))) + mlp(most))
             ),
             "the shape is (B, C): the gate needs two more axes to multiply x": want[:, :, 0, 0],

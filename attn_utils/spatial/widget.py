@@ -134,7 +134,7 @@ class SpatialMaskExplorer(LiveWidget):
     _esm = front_end(__file__, ".js")
     _css = front_end(__file__, ".css")
 
-    title = traitlets.Unicode("Spatial mask: which places does the gate let through?").tag(
+    title = traitlets.Unicode("Spatial mask: which positions does the gate let through?").tag(
         sync=True
     )
     alt = traitlets.Unicode(

@@ -29,6 +29,7 @@ _SIZE_MISTAKES: dict[str, dict[int, str]] = {
     "network": {
         131_072: "network: the two biases are missing",
         131_328: "network: the first bias is as long as the inner width, 4 D",
+        131_584: "network: the second bias, of length D, is missing",
         132_096: "network: the second bias is as long as the output, D",
         66_048: "network: there are two matrices, up and down",
         32_768: "network: the inner width is 4 D, not D",

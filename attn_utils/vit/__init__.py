@@ -13,8 +13,8 @@ of :class:`VisionTransformer`.
 
 from .checkpoints import load_vit_checkpoint
 from .layers import DropPath, PatchEmbedding, resize_position_embedding
-from .model import (
-    VisionTransformer,
+from .model import VisionTransformer
+from .sizes import (
     vit_base_patch16_224,
     vit_base_patch16_224_in21k,
     vit_base_patch32_224,

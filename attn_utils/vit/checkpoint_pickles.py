@@ -17,7 +17,6 @@ import re
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,8 +45,17 @@ class _StandIn:
         pass
 
 
+class _PlainDict:
+    """Takes the place of a kind of dictionary: the reader fills nothing but plain ones."""
+
+    def __new__(cls, *_: object) -> dict[object, object]:  # type: ignore[misc]
+        return {}
+
+
 _HARMLESS = {
-    f"{module}.{name}": type(name, (_StandIn,), {"__module__": module})
+    f"{module}.{name}": type(
+        name, (_PlainDict if name == "AttributeDict" else _StandIn,), {"__module__": module}
+    )
     for module, names in (
         ("argparse", "Namespace"),
         ("pathlib", "PosixPath WindowsPath PurePosixPath PureWindowsPath"),
@@ -55,6 +63,11 @@ _HARMLESS = {
         ("numpy", "dtype ndarray"),
         ("numpy.core.multiarray", "scalar _reconstruct"),
         ("numpy._core.multiarray", "scalar _reconstruct"),  # NumPy 2
+        # settings of Lightning's models, where its releases have had that class
+        ("lightning.fabric.utilities.data", "AttributeDict"),
+        ("lightning_fabric.utilities.data", "AttributeDict"),
+        ("lightning.pytorch.utilities.parsing", "AttributeDict"),
+        ("pytorch_lightning.utilities.parsing", "AttributeDict"),
     )
     for name in names.split()
 }
@@ -75,12 +88,10 @@ def read_torch(path: Path, members: list[zipfile.ZipInfo]) -> Contents:
             _look_through(start, pickles=1)
             raise UnreadableError("a plain pickle; write the weights by torch.save instead")
         _look_through(start, pickles=5)  # magic number, version, system, the content, storages
-    # PyTorch has safe_globals from 2.5 on; before, such files are refused
-    allow: Any = getattr(torch.serialization, "safe_globals", contextlib.nullcontext)
     # tensors of an archive are mapped, not read; PyTorch takes names in .safetensors for such files
     mapped = bool(members) and path.suffix != ".safetensors"
     with (
-        allow(list(_HARMLESS.values())),
+        torch.serialization.safe_globals(list(_HARMLESS.values())),
         warnings.catch_warnings(),
         contextlib.nullcontext(str(path)) if mapped else path.open("rb") as source,
     ):

@@ -8,7 +8,7 @@ const LABELS = [
 ];
 const NOTES = {
   trained: "Weights of the trained model.",
-  handMade: "Heads set by hand, nothing is learned: they compare mean colours and places.",
+  handMade: "Heads set by hand, nothing is learned: they compare mean colours and positions.",
 };
 
 const count = (n) => n.toLocaleString("en");

@@ -40,7 +40,7 @@ def hand_made_attention(tokens: Tensor, sharpness: float = 1.0) -> Tensor:
     Each layer first gives colours and positions mean 0 and mean square 1, as a norm would. The
     heads are Gaussian kernels of chapter 2, by the distance in colour, in position, and in
     both; the fourth asks nothing and takes every patch by how much its colour stands out, the
-    salience of chapter 1. The layer then returns, for each token, the mean of itself and of
+    saliency of chapter 1. The layer then returns, for each token, the mean of itself and of
     what the heads bring:
     :math:`x \leftarrow (x + \frac1H \sum_h A_h x) / 2`. The values are the tokens themselves, so
     the rollout of these layers is exactly what they do.
@@ -73,9 +73,9 @@ def _queries_and_keys(colour: Tensor, position: Tensor) -> tuple[Tensor, Tensor]
     features = torch.stack([F.pad(x, (0, 5 - x.shape[1])) for x in compared])  # (3, N, 5)
     queries = F.pad(features, (0, 1), value=1.0)
     keys = torch.cat([features, -features.square().sum(dim=-1, keepdim=True) / 2], dim=-1)
-    salience = F.pad(2.5 * colour.norm(dim=1, keepdim=True), (5, 0))  # the same for each query
+    saliency = F.pad(2.5 * colour.norm(dim=1, keepdim=True), (5, 0))  # the same for each query
     alike = F.pad(torch.zeros_like(features[0]), (0, 1), value=1.0)
-    return torch.cat([queries, alike[None]]), torch.cat([keys, salience[None]])
+    return torch.cat([queries, alike[None]]), torch.cat([keys, saliency[None]])
 
 
 def _standard(x: Tensor) -> Tensor:

@@ -13,23 +13,12 @@ from torch.utils.checkpoint import checkpoint
 
 from attn_utils.core.arguments import check_probability, check_size, check_sizes
 from attn_utils.core.parts import is_as_built
+from attn_utils.core.precision import draw_trunc_normal
 from attn_utils.core.recording import is_recorded
 
 from .layers import BLOCK_PARTS, EPSILON, Block, PatchEmbedding
 
-__all__ = [
-    "VisionTransformer",
-    "vit_base_patch16_224",
-    "vit_base_patch16_224_in21k",
-    "vit_base_patch32_224",
-    "vit_base_patch32_224_in21k",
-    "vit_huge_patch14_224_in21k",
-    "vit_large_patch16_224",
-    "vit_large_patch16_224_in21k",
-    "vit_large_patch32_224_in21k",
-    "vit_small_patch16_224",
-    "vit_tiny_patch16_224",
-]
+__all__ = ["VisionTransformer"]
 
 
 class VisionTransformer(nn.Module):
@@ -152,13 +141,13 @@ class VisionTransformer(nn.Module):
         """
         for token in (self.cls_token, self.dist_token, self.pos_embed):
             if token is not None:
-                nn.init.trunc_normal_(token, std=0.02)
+                draw_trunc_normal(token, std=0.02)
         self._draw(*self.modules())
 
     def _draw(self, *modules: nn.Module) -> None:
         for module in modules:
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.01)
+                draw_trunc_normal(module.weight, std=0.01)
             elif isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
             elif isinstance(module, nn.LayerNorm):
@@ -309,98 +298,3 @@ class VisionTransformer(nn.Module):
             x = self._run(last, x, self.num_prefix_tokens)
         normed: Tensor = self.norm(x)
         return normed
-
-
-# --- the published sizes, for images of 224×224 pixels -----------------------------------------
-
-#: embed_dim, depth, num_heads
-_SIZES = {
-    "tiny": (192, 12, 3),
-    "small": (384, 12, 6),
-    "base": (768, 12, 12),
-    "large": (1024, 24, 16),
-    "huge": (1280, 32, 16),
-}
-
-
-def _build(
-    size: str, patch_size: int, num_classes: int, options: dict[str, Any]
-) -> VisionTransformer:
-    embed_dim, depth, num_heads = _SIZES[size]
-    return VisionTransformer(
-        patch_size=patch_size,
-        num_classes=num_classes,
-        embed_dim=embed_dim,
-        depth=depth,
-        num_heads=num_heads,
-        **options,
-    )
-
-
-def _build_in21k(
-    size: str, patch_size: int, num_classes: int, has_logits: bool, options: dict[str, Any]
-) -> VisionTransformer:
-    """With the layer with tanh that pre-training on ImageNet-21k has before the head."""
-    if has_logits:
-        options = {"representation_size": _SIZES[size][0], **options}
-    return _build(size, patch_size, num_classes, options)
-
-
-def vit_tiny_patch16_224(num_classes: int = 1000, **options: Any) -> VisionTransformer:
-    """Build ViT-Ti/16: patches of 16×16, D = 192, 12 blocks, 3 heads; 5,717,416 parameters."""
-    return _build("tiny", 16, num_classes, options)
-
-
-def vit_small_patch16_224(num_classes: int = 1000, **options: Any) -> VisionTransformer:
-    """Build ViT-S/16: patches of 16×16, D = 384, 12 blocks, 6 heads; 22,050,664 parameters."""
-    return _build("small", 16, num_classes, options)
-
-
-def vit_base_patch16_224(num_classes: int = 1000, **options: Any) -> VisionTransformer:
-    """Build ViT-B/16: patches of 16×16, D = 768, 12 blocks, 12 heads; 86,567,656 parameters."""
-    return _build("base", 16, num_classes, options)
-
-
-def vit_base_patch32_224(num_classes: int = 1000, **options: Any) -> VisionTransformer:
-    """Build ViT-B/32: patches of 32×32, D = 768, 12 blocks, 12 heads; 88,224,232 parameters."""
-    return _build("base", 32, num_classes, options)
-
-
-def vit_large_patch16_224(num_classes: int = 1000, **options: Any) -> VisionTransformer:
-    """Build ViT-L/16: patches of 16×16, D = 1024, 24 blocks, 16 heads; 304,326,632 parameters."""
-    return _build("large", 16, num_classes, options)
-
-
-def vit_base_patch16_224_in21k(
-    num_classes: int = 21843, has_logits: bool = True, **options: Any
-) -> VisionTransformer:
-    """Build ViT-B/16 for ImageNet-21k: D = 768, 12 blocks, 12 heads; 103,186,515 parameters."""
-    return _build_in21k("base", 16, num_classes, has_logits, options)
-
-
-def vit_base_patch32_224_in21k(
-    num_classes: int = 21843, has_logits: bool = True, **options: Any
-) -> VisionTransformer:
-    """Build ViT-B/32 for ImageNet-21k: D = 768, 12 blocks, 12 heads; 104,843,091 parameters."""
-    return _build_in21k("base", 32, num_classes, has_logits, options)
-
-
-def vit_large_patch16_224_in21k(
-    num_classes: int = 21843, has_logits: bool = True, **options: Any
-) -> VisionTransformer:
-    """Build ViT-L/16 for ImageNet-21k: D = 1024, 24 blocks, 16 heads; 326,740,307 parameters."""
-    return _build_in21k("large", 16, num_classes, has_logits, options)
-
-
-def vit_large_patch32_224_in21k(
-    num_classes: int = 21843, has_logits: bool = True, **options: Any
-) -> VisionTransformer:
-    """Build ViT-L/32 for ImageNet-21k: D = 1024, 24 blocks, 16 heads; 328,949,075 parameters."""
-    return _build_in21k("large", 32, num_classes, has_logits, options)
-
-
-def vit_huge_patch14_224_in21k(
-    num_classes: int = 21843, has_logits: bool = True, **options: Any
-) -> VisionTransformer:
-    """Build ViT-H/14 for ImageNet-21k: D = 1280, 32 blocks, 16 heads; 660,385,363 parameters."""
-    return _build_in21k("huge", 14, num_classes, has_logits, options)

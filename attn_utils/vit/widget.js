@@ -72,7 +72,7 @@ const buildControls = ({ w, data, names, isTrained }) => {
   const head = slider(w, "head", {
     format: (v) => (isTrained ? `${v} of ${H}` : `${v}: ${data._heads[v - 1]}`),
   });
-  head.classList.add("aw-head-field");
+  if (!isTrained) head.classList.add("aw-head-field"); // long names
   w.controls.append(
     ...(names.length > 1 ? [slider(w, "picture", { format: (v) => names[v] })] : []),
     select(w, isTrained ? "asking" : "patch"),
@@ -182,8 +182,7 @@ const thumbsPanel = (view) => {
     return { node, canvas, l, h };
   };
   const lines = Array.from({ length: L }, (_, l) => heads.map((_, h) => thumbOf(l, h)));
-  const textContent =
-    "All layers and heads for this query, each map on its own scale: compare places, not strength.";
+  const textContent = "All layers and heads for this query, all maps on one scale.";
   const lineNodes = lines.map((line, l) => {
     const name = element("span", { textContent: `layer ${l + 1}` });
     return element("div", { className: "aw-thumb-line" }, name, ...line.map(({ node }) => node));
@@ -193,9 +192,11 @@ const thumbsPanel = (view) => {
     node: element("div", { className: "aw-thumbs" }, hint, ...lineNodes),
     draw() {
       const { state, attention, now } = view;
+      const top = Math.max(
+        ...lines.flat().map((_, k) => largestOther(view, now.small, k * attention.T)),
+      );
       for (const [k, { node, canvas, l, h }] of lines.flat().entries()) {
-        const from = k * attention.T;
-        paintWeights(canvas, view, now.small, from, largestOther(view, now.small, from));
+        paintWeights(canvas, view, now.small, k * attention.T, top);
         const isShown = state.view === "one head" && state.layer === l + 1 && state.head === h + 1;
         node.setAttribute("aria-pressed", isShown);
       }

@@ -6,23 +6,15 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
 import attn_utils
 from attn_utils.channel import ECABlock, SEBlock, eca_kernel_size
 from tests.contracts import GATE, MODULE, Gate, Module, under
-from tests.helpers import close
+from tests.contracts.gate import SHAPES
+from tests.helpers import close, draw
 
 DTYPES = (torch.float64, torch.float32)
-# odd and even sizes, a single pixel, a single channel, B == C
-SHAPES = [(2, 8, 5, 7), (3, 16, 1, 1), (1, 1, 4, 4), (4, 4, 3, 1), (2, 33, 2, 6)]
-
-
-def draw(*shape, seed=1, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def blocks(channels, dtype=torch.float64):
@@ -190,32 +182,6 @@ def test_few_channels_keep_a_hidden_unit():
 
 
 # --- what a gate is -----------------------------------------------------------------------------
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    shape=st.tuples(*(st.integers(1, n) for n in (3, 20, 5, 5))),
-    reduction=st.integers(1, 40),
-    half=st.integers(0, 6),
-    scale=st.sampled_from([0.0, 1.0, 1e4]),
-    seed=st.integers(0, 99),
-)
-def test_properties(shape, reduction, half, scale, seed):
-    x = scale * draw(*shape, seed=seed)
-    for block in (SEBlock(shape[1], reduction), ECABlock(shape[1], kernel_size=2 * half + 1)):
-        block.double()
-        gate = block.gate(x)
-        assert gate.shape == (*shape[:2], 1, 1)
-        assert ((gate >= 0) & (gate <= 1)).all()
-        # only the mean of a channel counts, not where its pixels are
-        positions = torch.randperm(shape[2] * shape[3])
-        moved = x.flatten(2)[:, :, positions].view(shape)
-        size = x.abs().max().item()  # a gate is small beside what it is computed from
-        close(block.gate(moved), gate, scale=size)
-        # items of a batch do not see each other
-        close(block.gate(x[:1]), gate[:1], scale=size)
-        # without biases a black image opens every gate half
-        assert torch.equal(block.gate(0 * x), torch.full_like(gate, 0.5))
 
 
 def test_eca_sees_neighbours_only_and_se_sees_all():

@@ -5,8 +5,9 @@ Sizes are chosen so that B == H or B == T in some of them: a mask on a wrong axi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -37,6 +38,8 @@ class Attention:
     heads: int = 0
     from_one: bool = False
     slots: int | None = None
+    #: like ``call``, with the option that hides the future
+    causally: Callable[..., Any] | None = None
     #: what a query that may attend to nothing gets: 0, or the bias of an output projection
     nothing: Callable[[nn.Module], Tensor | float] = field(default=lambda module: 0.0)
     shapes: list[tuple[int, int, int]] = field(default_factory=lambda: SHAPES)
@@ -64,6 +67,10 @@ class Attention:
         """The output by both paths."""
         explicit, _ = self.call(module, q, k, v, mask, True)
         return [("with weights", explicit), ("without", self.call(module, q, k, v, mask, False))]
+
+    def with_option(self) -> list[Attention]:
+        """Itself, and itself with the option that hides the future if it has one."""
+        return [self] if self.causally is None else [self, replace(self, call=self.causally)]
 
     def weights(self, module: nn.Module, q, k, v, mask=None) -> Tensor:
         return self.call(module, q, k, v, mask, True)[1]
@@ -214,28 +221,48 @@ def items_are_independent(attention: Attention) -> None:
 
 
 def causal(attention: Attention) -> None:
-    """Under a causal mask no finite change of the future changes the past by a single bit."""
+    """Where the future is hidden, no finite change of it changes the past by a single bit."""
     if attention.slots:
         pytest.skip("its keys are joined with the queries; slots are not a sequence")
-    past, n = 6, 9
-    S = attention.keys(n, n)
-    mask = torch.ones(n, S, dtype=torch.bool).tril()
     module = attention.build(torch.float32)
-    qkv = attention.draw(2, n, n, torch.float32)
-    future = [x.clone() for x in qkv]
-    for x, value in zip(future, (1e3, -1e4, 1e30), strict=True):
-        x[:, past:] = 50.0 if attention.from_one else value
-    for (path, a), (_, b) in zip(
-        attention.outputs(module, *qkv, mask), attention.outputs(module, *future, mask), strict=True
-    ):
-        assert torch.equal(a[:, :past], b[:, :past]), path
-    for return_weights in (False, True):
-        leaves = [x.clone().requires_grad_() for x in qkv]
-        result = attention.call(module, *leaves, mask, return_weights)
-        (result[0] if return_weights else result)[:, :past].square().sum().backward()
-        for x in leaves[:1] if attention.from_one else leaves[2:]:
-            assert (x.grad[:, past:] == 0).all()
-            assert (x.grad[:, :past] != 0).any()
+    for past, T, S in ((6, 9, 9), (33, 40, 70), (33, 70, 40)):
+        mask = torch.ones(T, attention.keys(T, S), dtype=torch.bool).tril()
+        qkv = attention.draw(2, T, S, torch.float32)
+        future = [x.clone() for x in qkv]
+        for x, value in zip(future, (1e3, -1e4, 1e30), strict=True):
+            x[:, past:] = 50.0 if attention.from_one else value
+        for each in attention.with_option():
+            rule = mask if each is attention else None
+            for (path, a), (_, b) in zip(
+                each.outputs(module, *qkv, rule), each.outputs(module, *future, rule), strict=True
+            ):
+                assert torch.equal(a[:, :past], b[:, :past]), path
+                assert not torch.equal(a[:, past:], b[:, past:]), path
+            for return_weights in (False, True):
+                leaves = [x.clone().requires_grad_() for x in qkv]
+                result = each.call(module, *leaves, rule, return_weights)
+                (result[0] if return_weights else result)[:, :past].square().sum().backward()
+                for x in leaves[:1] if attention.from_one else leaves[2:]:
+                    assert (x.grad[:, past:] == 0).all()
+                    assert (x.grad[:, :past] != 0).any()
+
+
+def the_option_is_a_mask(attention: Attention) -> None:
+    """It hides the keys after a query's own number, and what a mask hides stays hidden."""
+    if attention.causally is None:
+        pytest.skip("it has no option that hides the future")
+    module = attention.build()
+    for B, T, S in attention.shapes:
+        q, k, v = attention.draw(B, T, S)
+        past = torch.ones(T, attention.keys(T, S), dtype=torch.bool).tril()
+        for mask in (None, random_mask(B, T, attention.keys(T, S))):
+            want = attention.call(module, q, k, v, past if mask is None else mask & past, True)
+            for got in (
+                attention.causally(module, q, k, v, mask, True),
+                (attention.causally(module, q, k, v, mask, False), want[1]),
+            ):
+                for a, b in zip(got, want, strict=True):
+                    close(a, b, (B, T, S))
 
 
 def not_a_number_stays(attention: Attention) -> None:
@@ -265,18 +292,23 @@ def not_a_number_stays(attention: Attention) -> None:
 
 
 def gradients(attention: Attention) -> None:
-    """gradcheck, dead rows included."""
+    """gradcheck, of the parameters too, dead rows included."""
     module = attention.build()
     qkv = [x.requires_grad_() for x in attention.draw(2, 3, 4)]
     if attention.from_one:
         qkv[1], qkv[2] = qkv[1].detach(), qkv[2].detach()
-    for mask in (None, random_mask(2, 3, attention.keys(3, 4))):
-        for return_weights in (False, True):
+    names = [name for name, _ in module.named_parameters()]
+    weights = [x.detach().clone().requires_grad_() for x in module.parameters()]
+    for each in attention.with_option():
+        for mask in (None, random_mask(2, 3, attention.keys(3, 4))):
+            for return_weights in (False, True):
+                called = _Call(module, each.call, return_weights)
 
-            def f(*x, mask=mask, return_weights=return_weights):
-                return attention.call(module, *x, mask, return_weights)
+                def f(q, k, v, *weights, called=called, mask=mask):
+                    given = {f"module.{name}": x for name, x in zip(names, weights, strict=True)}
+                    return torch.func.functional_call(called, given, (q, k, v, mask))
 
-            assert torch.autograd.gradcheck(f, qkv)
+                assert torch.autograd.gradcheck(f, [*qkv, *weights])
 
 
 def dead_rows_have_finite_gradients(attention: Attention) -> None:
@@ -361,10 +393,9 @@ def wrong_inputs(attention: Attention) -> None:
 
 
 class _Call(nn.Module):
-    def __init__(self, attention: Attention, return_weights: bool) -> None:
+    def __init__(self, module: nn.Module, call: Callable[..., Any], return_weights: bool) -> None:
         super().__init__()
-        self.module, self.call = attention.build(torch.float32), attention.call
-        self.return_weights = return_weights
+        self.module, self.call, self.return_weights = module, call, return_weights
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Any:
         return self.call(self.module, q, k, v, mask, self.return_weights)
@@ -374,8 +405,9 @@ def compiles_and_exports(attention: Attention) -> None:
     """With a mask; without one it is the module's own contract."""
     q, k, v = attention.draw(2, 3, 4, torch.float32)
     mask = random_mask(2, 3, attention.keys(3, 4))
-    for return_weights in (False, True):
-        module = _Call(attention, return_weights)
+    built = attention.build(torch.float32)
+    for each, return_weights in itertools.product(attention.with_option(), (False, True)):
+        module = _Call(built, each.call, return_weights)
         with torch.no_grad():
             want = module(q, k, v, mask)
             torch._dynamo.reset()
@@ -397,6 +429,7 @@ ATTENTION: list[Callable[[Attention], None]] = [
     equivariant,
     items_are_independent,
     causal,
+    the_option_is_a_mask,
     not_a_number_stays,
     gradients,
     dead_rows_have_finite_gradients,

@@ -215,6 +215,30 @@ def empty_batch(case: Module) -> None:
             assert a.shape == tuple(0 if size == 13 else size for size in b.shape)
 
 
+def items_are_independent(case: Module) -> None:
+    """An item of a batch gives by itself what it gives among others."""
+
+    def axes(two: Any, three: Any) -> list[int | None]:
+        pairs = zip(tensors(two), tensors(three), strict=True)
+        return [
+            next((i for i, size in enumerate(x.shape) if size != y.shape[i]), None)
+            for x, y in pairs
+        ]
+
+    def item(i: int, tree: Any, axes: list[int | None]) -> Any:
+        axis = iter(axes)
+        return tree_map(lambda x: x if (a := next(axis)) is None else x.narrow(a, i, 1), tree)
+
+    module, two, three = case.made(), case.draw(), case.draw(B=3)
+    inward, outward = axes(two, three), axes(module(*two), module(*three))
+    for grad in (True, False):
+        with torch.set_grad_enabled(grad):
+            together = tensors(module(*three))
+            for i in range(3):
+                alone = module(*item(i, three, inward))
+                all_close(alone, item(i, together, outward), f"item {i}")
+
+
 def gradients_reach_every_weight(case: Module) -> None:
     module = case.made().train()
     leaves = tree_map(lambda x: x.requires_grad_() if x.is_floating_point() else x, case.draw())
@@ -223,6 +247,7 @@ def gradients_reach_every_weight(case: Module) -> None:
     for name, x in module.named_parameters():
         assert x.grad is not None, name
         assert x.grad.isfinite().all(), name
+        assert (x.grad != 0).any(), name
     for x in numbers(leaves):
         assert x.grad is None or x.grad.isfinite().all()
 
@@ -395,6 +420,7 @@ MODULE: list[Callable[[Module], None]] = [
     autocasts,
     layouts,
     empty_batch,
+    items_are_independent,
     gradients_reach_every_weight,
     compiles,
     exports_with_free_sizes,

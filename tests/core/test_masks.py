@@ -10,15 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_utils.core.masks import broadcast_mask, causal_mask, length_mask, masked_softmax
+from tests.helpers import draw
 
 T_, F_ = True, False
 HALF = [torch.float16, torch.bfloat16]
-
-
-def draw(*shape, seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
-
 
 # --- length_mask --------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ WRONG = [
     ("cues.sort", list(RIGHT_CUES.values()), "should be a dictionary"),
     ("cues.dial", lambda s, m, t: ..., "nothing has been computed"),
     ("cues.dial", lambda s, m, t: None, "nothing has been computed"),
-    ("cues.dial", in_place_dial, "the caller's"),
+    ("cues.dial", in_place_dial, "changed the caller's s"),
     ("cues.dial", lambda s, m, t: right_dial(s, m, round(2 * t) / 2), "linearly"),
     ("cues.dial", lambda s, m, t: (4 * (1 - abs(t - 1)) * s + 4 * (t - 1) * m).softmax(-1), "−4"),
     (  # in proportion to t, as if each gain rose from 0 at t = 0

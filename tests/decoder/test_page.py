@@ -101,10 +101,18 @@ def test_stepping_by_keys_and_pointer(watch: Watch) -> None:
     assert "Character 10 of the date" in status(page)
     page.keyboard.press("Home")
     assert chosen() == [0]
-    buttons.nth(2).hover()
+    lit = box.locator(".aw-al-line-read span[style]")
+    first = lit.all_text_contents()
+    buttons.nth(2).hover()  # shows, and chooses nothing
+    assert chosen() == [0]
+    assert "Character 3 of the date" in status(page)
+    assert lit.all_text_contents() != first
+    assert "1" in lit.all_text_contents()
+    page.mouse.move(0, 0)
+    assert chosen() == [0]
+    assert lit.all_text_contents() == first
+    buttons.nth(2).click()
     assert chosen() == [2]
-    lit = box.locator(".aw-al-line-read span[style]").all_text_contents()
-    assert "1" in lit
     map_ = box.locator(".aw-al-map-frame svg")
     map_.focus()
     page.keyboard.press("ArrowDown")
@@ -114,8 +122,11 @@ def test_stepping_by_keys_and_pointer(watch: Watch) -> None:
     area = map_.bounding_box()
     assert area
     page.mouse.move(area["x"] + 20 + 13 * 4.5, area["y"] + 19 + 17 * 7.5)
-    assert chosen() == [7]
+    assert chosen() == [3]
     assert "character 5" in status(page)
+    page.mouse.down()
+    page.mouse.up()
+    assert chosen() == [7]
     assert watch.bad == []
 
 

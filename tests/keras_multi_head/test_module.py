@@ -16,15 +16,11 @@ from unittest import mock
 
 import pytest
 import torch
-import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from attn_utils.core.masks import causal_mask
 from attn_utils.keras_multi_head import KerasMultiHeadAttention
 from attn_utils.multi_head import MultiHeadAttention
 from tests.contracts import ATTENTION, MODULE, Attention, Module, under
-from tests.helpers import close
+from tests.helpers import close, draw
 
 pytestmark = [  # of Keras, not of ours
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -55,11 +51,6 @@ def make(*args, seed=0, dtype=torch.float64, **options):
             if name.endswith("bias"):
                 parameter.normal_()  # a bias of 0 would hide that it is missing
     return module
-
-
-def draw(*shape, seed=1, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def random_mask(*shape, seed=2, alive=False):
@@ -98,6 +89,11 @@ def attend(module, q, k, v, mask, return_weights):
     return module(q, v, k, mask, return_attention_scores=return_weights)
 
 
+def causally(module, q, k, v, mask, return_weights):
+    options = {"use_causal_mask": True, "return_attention_scores": return_weights}
+    return module(q, v, k, mask, **options)
+
+
 def three_widths():
     return KerasMultiHeadAttention(
         2, 3, 5, output_shape=(2, 4), query_size=6, value_size=4, key_size=5
@@ -109,13 +105,14 @@ def without_bias():
 
 
 ATTENTIONS = [
-    Attention("as Keras", without_bias, attend, (8, 8, 8), heads=3),
+    Attention("as Keras", without_bias, attend, (8, 8, 8), heads=3, causally=causally),
     Attention(
         "three widths",
         three_widths,
         attend,
         (6, 5, 4),
         heads=2,
+        causally=causally,
         nothing=lambda module: module.output_bias,
     ),
 ]
@@ -463,100 +460,7 @@ def test_dropout_keeps_the_mean(scores):
     close(output.mean(0), module.eval()(x, x)[0], within=0.05)
 
 
-# --- nothing to attend to, and NaN --------------------------------------------------------------
-
-
-# --- properties ---------------------------------------------------------------------------------
-
-
-@st.composite
-def cases(draw_):
-    H = draw_(st.integers(1, 4))
-    B = draw_(st.one_of(st.just(H), st.integers(1, 4)))
-    T = draw_(st.one_of(st.just(B), st.integers(1, 6)))
-    S = draw_(st.one_of(st.just(T), st.integers(1, 6)))
-    K, V = draw_(st.integers(1, 4)), draw_(st.integers(1, 4))
-    shape = draw_(st.sampled_from([None, 3, (2, 3)]))
-    seed = draw_(st.integers(0, 10_000))
-    module = make(
-        H,
-        K,
-        V,
-        0.0,
-        draw_(st.booleans()),
-        shape,
-        seed=seed,
-        query_size=5,
-        value_size=6,
-        key_size=3,
-    )
-    query, value = draw(B, T, 5, seed=seed), draw(B, S, 6, seed=seed + 1)
-    return module, query, value, draw(B, S, 3, seed=seed + 2), seed
-
-
-@settings(deadline=None, max_examples=60)
-@given(cases(), st.booleans(), st.booleans())
-def test_rows_are_distributions_and_both_paths_agree(case, causal, with_mask):
-    module, query, value, key, seed = case
-    B, T, S, H = len(query), query.shape[1], key.shape[1], module.num_heads
-    allowed = torch.ones(B, H, T, S, dtype=torch.bool)
-    mask = random_mask(B, T, S, seed=seed) if with_mask else None
-    if with_mask:
-        allowed = allowed & mask[:, None]
-    if causal:
-        allowed = allowed & causal_mask(T, S)
-    before = [x.clone() for x in (query, value, key)]
-    options = {"attention_mask": mask, "use_causal_mask": causal}
-    output, scores = module(query, value, key, return_attention_scores=True, **options)
-    assert output.shape == (B, T, *module.output_shape)
-    assert scores.shape == (B, H, T, S)
-    assert (scores >= 0).all()
-    assert scores[~allowed].count_nonzero() == 0
-    close(scores.sum(-1), allowed.any(-1).double())
-    close(module(query, value, key, **options), output)
-    want, want_scores = by_einsum(module, query, value, key, allowed)
-    close(output, want)
-    close(scores, want_scores)
-    assert all(torch.equal(x, y) for x, y in zip((query, value, key), before, strict=True))
-
-
-@pytest.mark.parametrize("scores", [False, True])
-def test_the_future_changes_nothing(scores):
-    module = make(3, 4, query_size=12, value_size=12)
-
-    def output(x):
-        result = module(x, x, use_causal_mask=True, return_attention_scores=scores)
-        return result[0] if scores else result
-
-    x = draw(2, 6, 12).requires_grad_()
-    changed = x.detach().clone()
-    changed[:, 4:] = 1e3 * draw(2, 2, 12, seed=9)
-    assert torch.equal(output(x)[:, :4], output(changed)[:, :4])
-    assert not torch.equal(output(x)[:, 4:], output(changed)[:, 4:])
-    output(x)[:, :4].sum().backward()
-    assert x.grad[:, 4:].count_nonzero() == 0
-    assert x.grad[:, :4].count_nonzero() > 0
-
-
 # --- gradients, dtypes, devices, layouts, compilers ---------------------------------------------
-
-
-@pytest.mark.parametrize("scores", [False, True])
-@pytest.mark.parametrize("causal", [False, True])
-def test_gradcheck_with_dead_rows(scores, causal):
-    module = make(2, 2, 3, output_shape=(2, 1), query_size=3, value_size=3, key_size=2)
-    mask = torch.tensor([[True, False, True], [False, False, False]])
-    names = [name for name, _ in module.named_parameters()]
-    options = {"attention_mask": mask, "use_causal_mask": causal, "return_attention_scores": scores}
-
-    def function(query, value, key, *parameters):
-        return torch.func.functional_call(
-            module, dict(zip(names, parameters, strict=True)), (query, value, key), options
-        )
-
-    tensors = [draw(2, 2, 3), draw(2, 3, 3, seed=2), draw(2, 3, 2, seed=3)]
-    tensors += [p.detach().clone() for p in module.parameters()]
-    assert torch.autograd.gradcheck(function, [x.requires_grad_() for x in tensors])
 
 
 def test_weights_of_any_memory_layout():
@@ -570,47 +474,13 @@ def test_weights_of_any_memory_layout():
     close(module(x, x), want)
 
 
-CALLS = [
-    {},
-    {"return_attention_scores": True},
-    {"use_causal_mask": True},
-    {"attention_mask": random_mask(2, 4, 4), "return_attention_scores": True},
-]
-
-
-@pytest.mark.parametrize("options", CALLS)
-def test_compiles_in_one_graph(options):
-    torch._dynamo.reset()
-    module = make(3, 4, query_size=12, value_size=12)
-    compiled = torch.compile(module, fullgraph=True, backend="eager")
-    x = draw(2, 4, 12)
-    torch.testing.assert_close(compiled(x, x, **options), module(x, x, **options))
-
-
-@pytest.mark.parametrize("options", CALLS)
-def test_exports(options):
-    module = make(3, 4, query_size=12, value_size=12)
-    x, y = draw(2, 4, 12), draw(2, 4, 12, seed=2)
-    program = torch.export.export(module, (x, y), options)
-    torch.testing.assert_close(program.module()(x, y, **options), module(x, y, **options))
-
-
-def test_the_fused_kernel_runs_unless_scores_are_asked_for(monkeypatch):
-    calls = []
-    real = F.scaled_dot_product_attention
-
-    def spy(*args, **kwargs):
-        calls.append(kwargs)
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
-    module = make(3, 4, query_size=12, value_size=12)
-    x = draw(2, 20, 12)
-    module(x, x, use_causal_mask=True)
-    assert len(calls) == 1
-    assert calls[0]["is_causal"]  # no triangle is built
+def test_the_fused_kernel_runs_unless_scores_are_asked_for(kernel_calls):
+    module, x = make(3, 4, query_size=12, value_size=12), draw(2, 20, 12)
     module(x, x, return_attention_scores=True)
-    assert len(calls) == 1
+    assert not kernel_calls
+    module(x, x, use_causal_mask=True)
+    ((_, options),) = kernel_calls
+    assert options["is_causal"]  # no triangle is built
 
 
 # --- bad input ----------------------------------------------------------------------------------

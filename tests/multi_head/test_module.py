@@ -8,14 +8,12 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
 from attn_utils.core.masks import causal_mask, length_mask
 from attn_utils.multi_head import MultiHeadAttention
 from tests.contracts import ATTENTION, MODULE, Attention, Module, under
-from tests.helpers import close
+from tests.helpers import close, draw
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 FINE = [torch.float64, torch.float32]
@@ -31,11 +29,6 @@ def make(dim=12, heads=3, *, seed=0, dtype=torch.float64, **options):
             if name.endswith("bias"):
                 parameter.normal_()  # a bias of 0 would hide that it is missing
     return module
-
-
-def draw(*shape, seed=1, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def random_mask(*shape, seed=2):
@@ -77,18 +70,30 @@ def to_itself(module, q, k, v, mask, return_weights):
     return module(q, mask=mask, return_weights=return_weights)
 
 
+def causally(module, q, k, v, mask, return_weights):
+    return module(q, k, v, mask=mask, is_causal=True, return_weights=return_weights)
+
+
 def three_widths():
     return MultiHeadAttention(8, 2, query_size=6, key_size=5, value_size=4, bias=True)
 
 
 ATTENTIONS = [
-    Attention("multi-head", lambda: MultiHeadAttention(8, 2), attend, (8, 8, 8), heads=2),
+    Attention(
+        "multi-head",
+        lambda: MultiHeadAttention(8, 2),
+        attend,
+        (8, 8, 8),
+        heads=2,
+        causally=causally,
+    ),
     Attention(
         "three widths",
         three_widths,
         attend,
         (6, 5, 4),
         heads=2,
+        causally=causally,
         nothing=lambda module: module.W_o.bias,
     ),
     Attention("four heads", lambda: MultiHeadAttention(8, 4), attend, (8, 8, 8), heads=4),
@@ -370,102 +375,7 @@ def test_dropout_of_everything_gives_zeros():
     assert weights.count_nonzero() == weights.numel()
 
 
-# --- nothing to attend to, and NaN --------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("return_weights", [False, True])
-@pytest.mark.parametrize("how", ["valid_lens", "mask"])
-def test_dead_rows_are_zero_with_finite_gradients(dtype, return_weights, how):
-    module = make(8, 2, dtype=dtype, bias=True)
-    x = draw(2, 3, 8, dtype=dtype).requires_grad_()
-    lens = torch.tensor([0, 2])
-    rule = {"valid_lens": lens} if how == "valid_lens" else {"mask": length_mask(lens, 3)}
-    result = module(x, return_weights=return_weights, **rule)
-    output = result[0] if return_weights else result
-    if return_weights:
-        assert result[1][0].count_nonzero() == 0
-        assert result[1][1, :, :, 2].count_nonzero() == 0
-        sums = result[1][1].double().sum(-1).to(dtype)
-        close(sums, torch.ones_like(sums))
-    assert torch.equal(output[0], module.W_o.bias.expand(3, 8))  # W_o of exactly 0
-    assert output.dtype == dtype
-    output.float().square().sum().backward()
-    for tensor in (x, *module.parameters()):
-        assert tensor.grad.isfinite().all()
-    assert x.grad[0].count_nonzero() == 0
-
-
 # --- properties ---------------------------------------------------------------------------------
-
-
-@st.composite
-def cases(draw_):
-    H = draw_(st.integers(1, 4))
-    B = draw_(st.one_of(st.just(H), st.integers(1, 4)))
-    T = draw_(st.one_of(st.just(B), st.integers(1, 6)))
-    S = draw_(st.one_of(st.just(T), st.integers(1, 6)))
-    seed = draw_(st.integers(0, 10_000))
-    bias = draw_(st.booleans())
-    module = make(4 * H, H, seed=seed, bias=bias, query_size=5, key_size=3, value_size=6)
-    q, k, v = draw(B, T, 5, seed=seed), draw(B, S, 3, seed=seed + 1), draw(B, S, 6, seed=seed + 2)
-    return module, q, k, v, seed
-
-
-@settings(deadline=None, max_examples=60)
-@given(cases(), st.booleans(), st.booleans())
-def test_rows_are_distributions_and_both_paths_agree(case, causal, with_mask):
-    module, q, k, v, seed = case
-    B, T, S, H = len(q), q.shape[1], k.shape[1], module.num_heads
-    allowed = torch.ones(B, H, T, S, dtype=torch.bool)
-    mask = None
-    if with_mask:
-        generator = torch.Generator().manual_seed(seed)
-        mask = torch.rand(B, T, S, generator=generator) < 0.5  # dead rows included
-        allowed = allowed & mask[:, None]
-    if causal:
-        allowed = allowed & causal_mask(T, S)
-    before = [x.clone() for x in (q, k, v)]
-    output, weights = module(q, k, v, mask=mask, is_causal=causal, return_weights=True)
-    assert output.shape == (B, T, module.embed_dim)
-    assert weights.shape == (B, H, T, S)
-    assert (weights >= 0).all()
-    assert weights[~allowed].count_nonzero() == 0
-    close(weights.sum(-1), allowed.any(-1).double())
-    close(module(q, k, v, mask=mask, is_causal=causal), output)
-    assert all(torch.equal(x, y) for x, y in zip((q, k, v), before, strict=True))
-
-
-@settings(deadline=None, max_examples=40)
-@given(cases(), st.data())
-def test_masking_keys_is_removing_them(case, data):
-    module, q, k, v, _ = case
-    B, T, S = len(q), q.shape[1], k.shape[1]
-    close(module(q, k, v, mask=torch.ones(T, S, dtype=torch.bool)), module(q, k, v))
-    n = data.draw(st.integers(1, S))
-    want = module(q, k[:, :n], v[:, :n])
-    close(module(q, k, v, valid_lens=torch.full((B,), n)), want)
-    close(module(q, k, v, valid_lens=torch.full((B, T), n)), want)
-    keep = torch.tensor(data.draw(st.lists(st.booleans(), min_size=S, max_size=S).filter(any)))
-    close(module(q, k, v, mask=keep), module(q, k[:, keep], v[:, keep]))
-
-
-@pytest.mark.parametrize("return_weights", [False, True])
-def test_the_future_changes_nothing(return_weights):
-    module = make(12, 3)
-
-    def output(x):
-        result = module(x, is_causal=True, return_weights=return_weights)
-        return result[0] if return_weights else result
-
-    x = draw(2, 6, 12).requires_grad_()
-    changed = x.detach().clone()
-    changed[:, 4:] = 1e3 * draw(2, 2, 12, seed=9)
-    assert torch.equal(output(x)[:, :4], output(changed)[:, :4])
-    assert not torch.equal(output(x)[:, 4:], output(changed)[:, 4:])
-    output(x)[:, :4].sum().backward()
-    assert x.grad[:, 4:].count_nonzero() == 0
-    assert x.grad[:, :4].count_nonzero() > 0
 
 
 def test_each_head_reads_its_own_slice():
@@ -481,26 +391,6 @@ def test_each_head_reads_its_own_slice():
 
 
 # --- gradients ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("return_weights", [False, True])
-@pytest.mark.parametrize("causal", [False, True])
-def test_gradcheck_with_dead_rows(return_weights, causal):
-    module = make(4, 2, bias=True, query_size=3, key_size=2, value_size=3)
-    mask = torch.tensor([[True, False, True], [False, False, False]])
-    names = [name for name, _ in module.named_parameters()]
-
-    def function(q, k, v, *parameters):
-        return torch.func.functional_call(
-            module,
-            dict(zip(names, parameters, strict=True)),
-            (q, k, v),
-            {"mask": mask, "is_causal": causal, "return_weights": return_weights},
-        )
-
-    inputs = [draw(2, 2, 3), draw(2, 3, 2, seed=2), draw(2, 3, 3, seed=3)]
-    inputs += [p.detach().clone() for p in module.parameters()]
-    assert torch.autograd.gradcheck(function, [x.requires_grad_() for x in inputs])
 
 
 def test_gradients_agree_with_torch():
@@ -534,40 +424,25 @@ def test_large_scores_in_half_precision_stay_finite():
     assert output.isfinite().all()
 
 
-CALLS = [
-    {"is_causal": True},
-    {"valid_lens": torch.tensor([2, 4]), "mask": random_mask(2, 4, 4), "return_weights": True},
-]
+def test_lengths_are_a_mask():
+    module, x = make(12, 3, bias=True), draw(2, 4, 12)
+    for lens in (torch.tensor([0, 3]), torch.tensor([[4, 0, 1, 2], [1, 1, 4, 3]])):
+        for options in ({}, {"is_causal": True}, {"mask": random_mask(2, 4, 4)}):
+            want = length_mask(lens, 4) & options.get("mask", torch.tensor(True))
+            got = module(x, valid_lens=lens, **options)
+            assert torch.equal(got, module(x, **{**options, "mask": want}))
+            program = torch.export.export(module, (x,), {"valid_lens": lens, **options})
+            close(program.module()(x, valid_lens=lens, **options), got)
 
 
-@pytest.mark.parametrize("options", CALLS)
-def test_compiles_and_exports_with_lengths_and_causal(options):
-    torch._dynamo.reset()
-    module = make(12, 3, bias=True)
-    compiled = torch.compile(module, fullgraph=True, backend="eager")
-    x = draw(2, 4, 12)
-    torch.testing.assert_close(compiled(x, **options), module(x, **options))
-    program = torch.export.export(module, (x,), options)
-    torch.testing.assert_close(program.module()(x, **options), module(x, **options))
-
-
-def test_the_fused_kernel_runs_unless_weights_are_asked_for(monkeypatch):
-    calls = []
-    real = F.scaled_dot_product_attention
-
-    def spy(*args, **kwargs):
-        calls.append(kwargs)
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
-    module = make(12, 3)
-    x = draw(2, 20, 12)
-    module(x, is_causal=True)
-    assert len(calls) == 1
-    assert calls[0]["is_causal"]  # no triangle is built
-    assert calls[0].get("attn_mask") is None
+def test_the_fused_kernel_runs_unless_weights_are_asked_for(kernel_calls):
+    module, x = make(12, 3), draw(2, 20, 12)
     module(x, return_weights=True)
-    assert len(calls) == 1
+    assert not kernel_calls
+    module(x, is_causal=True)
+    ((_, options),) = kernel_calls
+    assert options["is_causal"]  # no triangle is built
+    assert options.get("attn_mask") is None
 
 
 # --- bad input ----------------------------------------------------------------------------------

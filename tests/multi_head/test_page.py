@@ -163,6 +163,10 @@ def test_the_answer_is_covered_until_guessed(watch: Watch) -> None:
     assert status.startswith("You say ")
     assert "Well read" not in status
     assert box.locator(".aw-answers .aw-right .aw-class").text_content() == "+2"
+    press(page, "next example")
+    press(page, "previous example")  # covered again, but its answer has been seen
+    settle(page)
+    classes.nth(labels[0]).click()
     for at in (1, 2, 3):
         press(page, "next example")
         settle(page)

@@ -33,8 +33,8 @@ RIGHT = {
         lambda a, y: ((b := a * (1 - torch.eye(len(y)))) / b.sum(1, keepdim=True)) @ y,
     ],
     "pooling.dot_product": [
-        lambda q, k: torch.softmax(q[:, None] * k - k**2 / 2, dim=-1),
-        lambda q, k: torch.softmax(q[:, None] * k - k**2 / 2 - q[:, None] ** 2 / 2, dim=-1),
+        lambda p, k: torch.softmax(p - k**2 / 2, dim=-1),
+        lambda p, k: torch.softmax(p - (k**2 / 2)[None, :], dim=-1),
     ],
 }
 
@@ -87,15 +87,15 @@ WRONG = {
         (fills_diagonal, "changed the caller's weights"),
     ],
     "pooling.dot_product": [
-        (lambda q, k: None, "nothing has been computed yet"),
-        (lambda q, k: torch.softmax(q[:, None] * k, dim=-1), "does not cancel"),
-        (lambda q, k: torch.softmax(q[:, None] * k - q[:, None] ** 2 / 2, dim=-1), "key to key"),
-        (lambda q, k: torch.softmax(q[:, None] * k + k**2 / 2, dim=-1), "the sign of"),
-        (lambda q, k: torch.softmax(q[:, None] * k - k**2, dim=-1), "factor 1/2 of"),
-        (lambda q, k: torch.softmax(2 * q[:, None] * k - k**2 / 2, dim=-1), "factor 2/2"),
-        (lambda q, k: q[:, None] * k - k**2 / 2, "apply the softmax"),
-        (lambda q, k: torch.softmax(q[:, None] * k - k**2 / 2, dim=0), "dim=-1"),
-        (lambda q, k: torch.softmax(q[:, None] * k - k**2 / 2, dim=-1).T, "transposed"),
+        (lambda p, k: None, "nothing has been computed yet"),
+        (lambda p, k: torch.softmax(p, dim=-1), "does not cancel"),
+        (lambda p, k: torch.softmax(-((p - k) ** 2) / 2, dim=-1), "the weight matrix differs"),
+        (lambda p, k: torch.softmax(p + k**2 / 2, dim=-1), "the sign of"),
+        (lambda p, k: torch.softmax(p - k**2, dim=-1), "factor 1/2 of"),
+        (lambda p, k: torch.softmax(2 * p - k**2 / 2, dim=-1), "factor 2/2"),
+        (lambda p, k: p - k**2 / 2, "apply the softmax"),
+        (lambda p, k: torch.softmax(p - k**2 / 2, dim=0), "dim=-1"),
+        (lambda p, k: torch.softmax(p - k**2 / 2, dim=-1).T, "transposed"),
     ],
 }
 

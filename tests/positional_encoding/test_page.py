@@ -142,3 +142,17 @@ def test_fits_and_reset(watch_everywhere: Watch) -> None:
     box.get_by_role("button", name="Reset").click()
     np.testing.assert_allclose(numbers(page)["matrix"], PositionExplorer().matrix, atol=1e-5)
     assert watch_everywhere.bad == []
+
+
+def test_reset_stops_the_running_clocks(watch: Watch) -> None:
+    watch.page.emulate_media(reduced_motion="no-preference")
+    page = watch.open(PATH)
+    box = explorer(page)
+    position = box.get_by_label("position", exact=True)
+    box.get_by_role("button", name="Run the clocks").click()
+    page.wait_for_function("e => e.value > 6", arg=position.element_handle())
+    box.get_by_role("button", name="Reset").click()
+    assert box.get_by_role("button", name="Run the clocks").is_visible()  # and no "Stop"
+    page.wait_for_timeout(400)  # two steps of the clocks
+    assert position.input_value() == "5"
+    assert watch.bad == []

@@ -151,8 +151,8 @@ def test_every_number_is_explained(watch: Watch) -> None:
 def test_goals(watch: Watch) -> None:
     page = watch.open(PATH)
     assert reached(page) == ""
-    press(page, 1, 0)
-    assert "attend to itself only" in reached(page)
+    press(page, 1, 0)  # a weight of 1, but by force
+    assert reached(page) == ""
     press(page, 1, 1)  # now nobody is left
     assert "NaN" not in reached(page)
     assert "NaN" in matrix(page, "weights").inner_html()
@@ -164,6 +164,11 @@ def test_goals(watch: Watch) -> None:
     found = numbers(page)
     assert found["weights"][2:] == [0, 0]
     assert found["output"][2:] == [0, 0]
+    studio(page).get_by_role("button", name="Reset").click()
+    assert reached(page) == ""
+    for column in (1, 2):  # the key of token 1 turns away from the query of token 2
+        studio(page).get_by_label(f"W_k, row 2, column {column}").fill("-5")
+    assert "attend to itself" in reached(page)
 
 
 def test_predict_then_reveal(watch: Watch) -> None:

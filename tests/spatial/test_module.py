@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections import OrderedDict
 
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
 import attn_utils
 from attn_utils.spatial import CBAM, ChannelAttention, SpatialAttention
 from tests.contracts import GATE, MODULE, Gate, Module, under
-from tests.helpers import close
+from tests.contracts.gate import SHAPES
+from tests.helpers import close, draw
 
 DTYPES = (torch.float64, torch.float32)
-# odd and even sizes, a single pixel, a single channel, B == C
-SHAPES = [(2, 8, 5, 7), (3, 16, 1, 1), (1, 1, 4, 4), (4, 4, 3, 1), (2, 33, 2, 6)]
-
-
-def draw(*shape, seed=1, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def modules(channels, dtype=torch.float64):
@@ -238,32 +229,6 @@ def test_what_a_hook_keeps_is_not_overwritten():
     assert torch.equal(seen[1], output)
 
 
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
-@pytest.mark.parametrize("make", [lambda: CBAM(8, 4), lambda: CBAM(8, 4, 3, batch_norm=True)])
-def test_a_traced_graph_reads_its_input(make):
-    module, x, others = make().eval(), torch.randn(2, 8, 5, 4), [(5, 8, 7, 6), (1, 8, 4, 9)]
-    with torch.no_grad():
-        traced = torch.jit.trace(module, (x,))
-    for shape in others:
-        y = torch.randn(shape)
-        close(traced(y), module(y))
-
-
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
-def test_the_older_exporter_to_onnx():
-    pytest.importorskip("onnx")
-    runtime = pytest.importorskip("onnxruntime")
-    module, file = CBAM(8, 4).eval(), io.BytesIO()
-    free = {"x": {0: "B", 2: "H", 3: "W"}}
-    x = torch.randn(2, 8, 5, 4)
-    torch.onnx.export(module, (x,), file, dynamo=False, input_names=["x"], dynamic_axes=free)
-    session = runtime.InferenceSession(file.getvalue())
-    for shape in [(2, 8, 5, 4), (5, 8, 7, 6), (1, 8, 4, 9)]:
-        y = torch.randn(shape)
-        (got,) = session.run(None, {"x": y.numpy()})
-        close(torch.tensor(got), module(y))
-
-
 # --- numbers ------------------------------------------------------------------------------------
 
 
@@ -307,36 +272,6 @@ def test_the_spatial_gate_sees_what_the_channel_gate_let_through():
 
 
 # --- what a gate is -----------------------------------------------------------------------------
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    shape=st.tuples(*(st.integers(1, n) for n in (3, 12, 6, 6))),
-    reduction=st.integers(1, 40),
-    half=st.integers(0, 4),
-    scale=st.sampled_from([0.0, 1.0, 1e4]),
-    seed=st.integers(0, 99),
-)
-def test_properties(shape, reduction, half, scale, seed):
-    x = scale * draw(*shape, seed=seed)
-    channel = ChannelAttention(shape[1], reduction).double()
-    spatial = SpatialAttention(2 * half + 1).double()
-    both = CBAM(shape[1], reduction, 2 * half + 1).double()
-    size = x.abs().max().item()  # a gate is small beside what it is computed from
-    for module in (channel, spatial, both):
-        gate = module.gate(x)
-        assert ((gate >= 0) & (gate <= 1)).all()
-        close(module(x), x * gate, scale=size**2)  # x times what its gate is off by
-        # items of a batch do not see each other
-        close(module.gate(x[:1]), gate[:1], scale=size)
-    # without biases a black image opens every gate half
-    assert torch.equal(channel.gate(0 * x), torch.full((*shape[:2], 1, 1), 0.5).double())
-    assert torch.equal(spatial.gate(0 * x), torch.full_like(x[:, :1], 0.5))
-    # the channel gate does not see where, the spatial gate does not see which channel
-    positions, order = torch.randperm(shape[2] * shape[3]), torch.randperm(shape[1])
-    moved = x.flatten(2)[:, :, positions].view(shape)
-    close(channel.gate(moved), channel.gate(x), scale=size)
-    close(spatial.gate(x[:, order]), spatial.gate(x), scale=size)
 
 
 def test_the_map_moves_with_the_image():
@@ -449,6 +384,13 @@ MODULES = [
         (8, 4, 3),
         lambda B, n: torch.randn(B, 8, n, n - 1),
         {"bias": True},
+    ),
+    Module(
+        CBAM,
+        (8, 4, 3),
+        lambda B, n: torch.randn(B, 8, n, n - 1),
+        {"batch_norm": True},
+        faults={"keeps_nothing": "running statistics are what a BatchNorm keeps"},
     ),
 ]
 

@@ -13,7 +13,10 @@ from typing import Any
 
 import nbformat
 import pytest
+from chinese_terms import add_titles, names_in
 from content_policy import digest, policy_for, write_policy
+from docutils import nodes
+from docutils.utils import new_document
 from failing_cell import name_cell
 from kernel_guard import is_own_interpreter, set_threads
 from launch_buttons import add_buttons, repository
@@ -21,6 +24,7 @@ from light_pages import icons_in_use, lighten, without_idle_scripts
 from live_widgets import slim_state
 from myst_nb.core.execute.base import ExecutionError
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from sphinx.addnodes import glossary
 from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parents[2]
@@ -244,3 +248,19 @@ def test_a_repository_that_is_none_stops_the_build(
     monkeypatch.setenv("BOOK_REPOSITORY", name)
     with pytest.raises(ExtensionError, match="BOOK_REPOSITORY: expected owner/name"):
         repository()
+
+
+def test_a_link_to_a_term_tells_its_chinese_name() -> None:
+    names = ("query", "term-query"), ("查询", "term-0")
+    terms = [nodes.term("", name, ids=[anchor]) for name, anchor in names]
+    entry = nodes.definition_list_item("", *terms, nodes.definition("", nodes.paragraph()))
+    page = new_document("glossary")
+    page += glossary("", nodes.definition_list("", entry))
+    assert names_in(page) == {"term-query": "查询", "term-0": "查询"}
+
+    chapter = new_document("chapter")
+    links = [nodes.reference("", "", refuri=f"glossary.html#{at}") for at in ("term-query", "key")]
+    chapter += nodes.paragraph("", "", *links)
+    app: Any = SimpleNamespace(env=SimpleNamespace(chinese_terms=names_in(page)))
+    add_titles(app, chapter, "chapter")
+    assert [link.get("reftitle") for link in links] == ["查询", None]

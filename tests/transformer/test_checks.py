@@ -174,6 +174,7 @@ WRONG = [
     ("sizes", {**SIZES, "attention": 8 * (4 * D * D + 4 * D)}, "H does not count"),
     ("sizes", {**SIZES, "network": 8 * D * D}, "two biases are missing"),
     ("sizes", {**SIZES, "network": 8 * D * D + 2 * D}, "as long as the inner width"),
+    ("sizes", {**SIZES, "network": 8 * D * D + 4 * D}, "the second bias, of length D"),
     ("sizes", {**SIZES, "norms": 2 * D}, "a gain and a bias for each feature"),
     ("sizes", {**SIZES, "norms": 6 * D}, "three are for a decoder"),
     ("sizes", {**SIZES, "block": 12 * D * D}, "biases and norms are missing"),

@@ -29,15 +29,10 @@ from attn_utils.transformer import (
 )
 from tests.contracts import MODULE, Module, under
 from tests.contracts.faults import ROTARY
-from tests.helpers import close
+from tests.helpers import close, draw
 
 DTYPES = (torch.float64, torch.float32)
 V = 11
-
-
-def draw(*shape, seed=1, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def text(B, T, seed=1):
@@ -63,42 +58,28 @@ def model(dtype=torch.float64, **options):
 VARIANTS = list(itertools.product([True, False], ["relu", "gelu"], [True, False]))
 
 
-def encoder_pair(norm_first, activation, bias, dtype=torch.float64, **options):
-    theirs = nn.TransformerEncoderLayer(
+def pair(block, norm_first=True, activation="gelu", bias=True, dtype=torch.float64, **options):
+    """PyTorch's layer and ours with its weights."""
+    theirs = {EncoderBlock: nn.TransformerEncoderLayer, DecoderBlock: nn.TransformerDecoderLayer}
+    layer = theirs[block](
         12,
         3,
         20,
         norm_first=norm_first,
         activation=activation,
         bias=bias,
-        batch_first=True,
         dtype=dtype,
         layer_norm_eps=1e-3,
-        **options,
-    )
-    return shaken(theirs), EncoderBlock.from_torch(theirs)
-
-
-def decoder_pair(norm_first, activation, bias, dtype=torch.float64, **options):
-    theirs = nn.TransformerDecoderLayer(
-        12,
-        3,
-        20,
-        norm_first=norm_first,
-        activation=activation,
-        bias=bias,
         batch_first=True,
-        dtype=dtype,
-        layer_norm_eps=1e-3,
         **options,
     )
-    return shaken(theirs), DecoderBlock.from_torch(theirs)
+    return shaken(layer), block.from_torch(layer)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("norm_first", "activation", "bias"), VARIANTS)
 def test_encoder_block_equals_torch(norm_first, activation, bias, dtype):
-    theirs, ours = encoder_pair(norm_first, activation, bias, dtype)
+    theirs, ours = pair(EncoderBlock, norm_first, activation, bias, dtype)
     x, lens = draw(3, 5, 12, dtype=dtype), torch.tensor([5, 2, 3])
     past = causal_mask(5)
     close(ours(x), theirs(x))
@@ -117,7 +98,7 @@ def test_encoder_block_equals_torch(norm_first, activation, bias, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("norm_first", "activation", "bias"), VARIANTS)
 def test_decoder_block_equals_torch(norm_first, activation, bias, dtype):
-    theirs, ours = decoder_pair(norm_first, activation, bias, dtype)
+    theirs, ours = pair(DecoderBlock, norm_first, activation, bias, dtype)
     x, memory = draw(3, 4, 12, dtype=dtype), draw(3, 6, 12, seed=2, dtype=dtype)
     past, lens = ~causal_mask(4), torch.tensor([6, 1, 4])
     close(ours(x, memory), theirs(x, memory, tgt_mask=past))
@@ -141,9 +122,9 @@ def test_decoder_block_equals_torch(norm_first, activation, bias, dtype):
     assert (over[..., ~across] == 0).all()
 
 
-@pytest.mark.parametrize("pair", [encoder_pair, decoder_pair])
-def test_from_torch_copies(pair):
-    theirs, ours = pair(True, "relu", True, dropout=0.25)
+@pytest.mark.parametrize("block", [EncoderBlock, DecoderBlock])
+def test_from_torch_copies(block):
+    theirs, ours = pair(block, dropout=0.25)
     assert not ours.training
     assert (ours.dropout, ours.attn.dropout, ours.mlp.dropout) == (0.25,) * 3
     assert type(ours).from_torch(theirs.train()).training
@@ -178,7 +159,7 @@ def test_from_torch_refuses_what_it_cannot_reproduce():
 def test_stacks_equal_torch(norm_first):
     x, memory = draw(2, 4, 12), draw(2, 6, 12, seed=2)
     last = nn.LayerNorm(12, dtype=torch.float64) if norm_first else None
-    layer, ours_layer = encoder_pair(norm_first, "gelu", True)
+    layer, ours_layer = pair(EncoderBlock, norm_first)
     theirs = nn.TransformerEncoder(layer, 2, norm=last, enable_nested_tensor=False).eval()
     ours = TransformerEncoder(12, 3, 2, 20, norm_first=norm_first).double().eval()
     for i in range(2):
@@ -187,7 +168,7 @@ def test_stacks_equal_torch(norm_first):
     output, weights = ours(x, is_causal=True, return_weights=True)
     close(output, theirs(x, mask=~causal_mask(4)))
     assert [w.shape for w in weights] == [(2, 3, 4, 4)] * 2
-    layer, ours_layer = decoder_pair(norm_first, "gelu", True)
+    layer, ours_layer = pair(DecoderBlock, norm_first)
     theirs = nn.TransformerDecoder(layer, 2, norm=last).eval()
     ours = TransformerDecoder(12, 3, 2, 20, norm_first=norm_first).double().eval()
     for i in range(2):
@@ -333,13 +314,6 @@ def test_a_cache_can_be_continued_twice():
     for seed in (5, 6):
         rest = text(1, 3, seed)
         close(lm.extend(rest, cache)[0], lm(torch.cat([start, rest], 1))[:, 4:])
-
-
-def test_batch_items_are_independent():
-    lm, tokens = model(), text(3, 5)
-    want = lm(tokens)
-    for i in range(3):
-        close(lm(tokens[i : i + 1]), want[i : i + 1])
 
 
 # --- the language model -------------------------------------------------------------------------

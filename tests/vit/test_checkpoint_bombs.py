@@ -118,15 +118,6 @@ def test_nothing_is_executed(tmp_path, monkeypatch):
         assert not (tmp_path / "exploded").exists(), name
 
 
-def test_a_pytorch_that_cannot_allow_more(tmp_path, monkeypatch):
-    """Before 2.5, settings of a class are refused like any class, and plain files are read."""
-    monkeypatch.delattr(torch.serialization, "safe_globals")
-    torch.save({"model": timm_state(), "args": argparse.Namespace(lr=1)}, tmp_path / "model.pth")
-    refused(tmp_path / "model.pth", "a file of torch.save that is damaged or holds more")
-    torch.save({"model": timm_state()}, tmp_path / "model.pth")
-    load(model(), tmp_path / "model.pth")
-
-
 def test_stand_ins_take_the_place_of_what_is_harmless_only(tmp_path):
     """Nothing is built of the classes named in a file, and nothing stays allowed afterwards."""
     allowed = torch.serialization.get_safe_globals()

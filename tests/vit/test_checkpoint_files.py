@@ -10,6 +10,8 @@ import json
 import pathlib
 import pickle
 import random
+import sys
+import types
 import zipfile
 from collections import OrderedDict
 
@@ -108,6 +110,36 @@ def test_weights_are_found_in_what_scripts_write(tmp_path, kind):
         load(m, source)
         assert same(m.state_dict(), timm_state())
         close(m(IMAGES), timm_logits(timm_state(), IMAGES))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "lightning.fabric.utilities.data",
+        "lightning_fabric.utilities.data",
+        "lightning.pytorch.utilities.parsing",
+        "pytorch_lightning.utilities.parsing",
+    ],
+)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_settings_of_lightning(tmp_path, monkeypatch, module, zipped):
+    """Its dictionary of settings is left out, with the classes in it that are known."""
+    settings = type("AttributeDict", (dict,), {"__module__": module})
+    for i in range(module.count(".") + 1):  # a package for each part of the name
+        name = ".".join(module.split(".")[: i + 1])
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    sys.modules[module].AttributeDict = settings
+    inner = settings(path=pathlib.Path("a"), rate=np.float64(0.1), sizes=[1, 2])
+    content = {
+        "state_dict": prefixed("model."),
+        "hyper_parameters": settings(lr=0.1, data=inner),
+        "hparams_type": settings,
+    }
+    path = tmp_path / "last.ckpt"
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    m = model()
+    load(m, path)
+    assert same(m.state_dict(), timm_state())
 
 
 def test_hugging_face_and_torchvision_under_prefixes(tmp_path):

@@ -397,8 +397,7 @@ def test_bad_models_are_named(tmp_path):
 
 
 def peer_model(kind, **options):
-    import transformers
-
+    transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     config = transformers.DeiTConfig if kind.startswith("DeiT") else transformers.ViTConfig
     sizes = {"hidden_size": D, "num_hidden_layers": L, "num_attention_heads": H}
