@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 SITE   := _build/html
 PORT   ?= 8000
 STUDENTS ?= 10
+# outputs go, and what an editor says of the Python that it ran
+STRIP  := $(BIN)/nbstripout --keep-id --extra-keys \
+  "metadata.language_info.codemirror_mode metadata.language_info.file_extension metadata.language_info.mimetype metadata.language_info.nbconvert_exporter metadata.language_info.pygments_lexer metadata.language_info.version"
 
 # The notebooks run with this environment's kernel.
 export JUPYTER_PREFER_ENV_PATH := 1
@@ -12,7 +15,7 @@ unexport JUPYTER_PATH
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install develop book serve lab test lint format bench class-test links lock vendor screenshot clean
+.PHONY: help install develop book serve archive pdf lab notebooks write test lint format bench class-test links lock vendor screenshot clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -36,13 +39,24 @@ develop: $(VENV)/.installed-dev  ## add what tests, lint and benchmarks need
 
 book: install  ## execute the notebooks and build the site
 	$(BIN)/python tools/build_book.py
-	@echo "The book is at $(CURDIR)/$(SITE)/index.html — 'make serve' opens it."
 
 serve:  ## open the built book on a local port (PORT=8000)
 	$(BIN)/python tools/serve.py $(SITE) $(PORT)
 
-lab: install  ## open JupyterLab in the folder of the notebooks
+archive:  ## put the built book into one zip file, to read without a network
+	$(BIN)/python tools/archive.py
+
+pdf: develop  ## print the built book into one PDF (needs Chromium)
+	$(BIN)/python tools/make_pdf.py
+
+lab: install  ## open JupyterLab with your own copies of the chapters
 	$(BIN)/python tools/lab.py
+
+notebooks: install  ## only make these copies, in notebooks/, for VS Code and others
+	$(BIN)/python tools/working_copies.py
+
+write: install  ## open the chapters themselves in JupyterLab, to change them
+	$(BIN)/python tools/lab.py book
 
 test: develop book  ## package, notebooks, built pages in a browser, JupyterLab
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15
@@ -52,7 +66,7 @@ lint: develop  ## formatting, types, notebooks, vendored files
 	$(BIN)/ruff format --check .
 	@if [ -x $(BIN)/biome ]; then $(BIN)/biome ci; else echo "biome has no wheel for this system: front-end files are passed over"; fi
 	$(BIN)/mypy
-	$(BIN)/nbstripout --keep-id --verify book/*.ipynb
+	$(STRIP) --verify book/*.ipynb
 	$(BIN)/python tools/lint_notebooks.py
 	$(BIN)/python tools/vendor.py check
 
@@ -60,7 +74,7 @@ format: develop  ## format the code and strip the notebooks' outputs
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	@if [ -x $(BIN)/biome ]; then $(BIN)/biome check --write; else echo "biome has no wheel for this system: front-end files are passed over"; fi
-	$(BIN)/nbstripout --keep-id book/*.ipynb
+	$(STRIP) book/*.ipynb
 
 bench: develop  ## compare time and memory with what you would use instead (20 minutes)
 	$(BIN)/python benchmarks/suite.py --json benchmarks/results.json --page book/benchmarks.md

@@ -1,6 +1,9 @@
-"""Build the book: execute its notebooks, then write its pages. A warning fails the build.
+"""Build the book: execute its notebooks, then write its pages.
 
     python tools/build_book.py
+
+A failing cell fails the build. A warning does so where the environment variable CI is set, as it is
+on public hosts: there the book must be without fault, while readers want to have it all the same.
 
 If nothing has changed since the last build that succeeded, nothing is done. If only pages have
 changed, only they are read again (and the extension fresh_pages sees to those that show something
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -32,6 +36,11 @@ LAST_BUILD = BUILD / "last-build.json"  # what the site was made from; only whil
 SOURCES = ["_config.yml", "_toc.yml", "constraints.txt", "attn_utils", "book"]
 NO_SOURCES = {"__pycache__", ".ipynb_checkpoints"}
 DERIVED = "book/api"  # pages that the build itself writes
+
+
+def strict() -> bool:
+    """Whether a warning fails the build."""
+    return bool(os.environ.get("CI"))
 
 
 def digest(*parts: bytes) -> str:
@@ -58,7 +67,7 @@ def sources(root: Path) -> Iterator[Path]:
 
 
 def fingerprint(root: Path) -> dict[str, Any]:
-    """Return a hash for each page, and one for all else that the site is made from."""
+    """Return a hash for each page and one for all else that the site is made from, and how."""
     pages, house = {}, []
     for file in sources(root):
         name, content = file.relative_to(root).as_posix(), file.read_bytes()
@@ -66,7 +75,9 @@ def fingerprint(root: Path) -> dict[str, Any]:
             pages[name] = digest(content)
         else:
             house += [name.encode(), content]
-    return {"house": digest(sys.version.encode(), *house), "pages": pages}
+    published = os.environ.get("BOOK_REPOSITORY", "")  # shown by the extension launch_buttons
+    house += [sys.version.encode(), published.encode()]
+    return {"house": digest(*house), "pages": pages, "strict": strict()}
 
 
 def last_build() -> dict[str, Any]:
@@ -78,7 +89,8 @@ def last_build() -> dict[str, Any]:
 def forget(before: dict[str, Any], now: dict[str, Any]) -> None:
     """Remove what is no longer true: the pages that have changed, as Sphinx read them, or all."""
     LAST_BUILD.unlink(missing_ok=True)
-    if before.get("house") != now["house"]:
+    warnings_count_now = now["strict"] and not before.get("strict")
+    if before.get("house") != now["house"] or warnings_count_now:
         shutil.rmtree(SITE, ignore_errors=True)
         shutil.rmtree(DOCTREES, ignore_errors=True)
         return
@@ -92,18 +104,24 @@ def write_pages() -> int:
     program = shutil.which("jupyter-book", path=str(Path(sys.executable).parent))
     if program is None:
         sys.exit("jupyter-book is not in this environment: run 'make install' first")
-    command = [program, "build", ".", "-W", "-n", "--keep-going"]
+    command = [program, "build", ".", "-n", *(["-W", "--keep-going"] if strict() else [])]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def say_address() -> None:
+    """Say where the book is."""
+    print(f"The book is at {SITE / 'index.html'} — 'make serve' or tools/serve.py opens it.")
 
 
 def main() -> int:
     """Build what is not up to date; return the exit status."""
     before, now = last_build(), fingerprint(ROOT)
-    if before == now:
+    if before in (now, {**now, "strict": True}):  # a site without warnings is good for all
         print("The book is up to date.")
+        say_address()
         return 0
     try:
-        execute_missing(ROOT, BUILD)
+        execute_missing(ROOT, BUILD, again_if_noisy=strict())
     except CellFailed as failure:
         print(failure, file=sys.stderr)
         return 1
@@ -111,6 +129,7 @@ def main() -> int:
     status = write_pages()
     if status == 0:
         LAST_BUILD.write_text(json.dumps(now, indent=1), encoding="utf-8")
+        say_address()
     return status
 
 

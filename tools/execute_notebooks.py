@@ -2,9 +2,9 @@
 
     python tools/execute_notebooks.py
 
-Notebooks whose code, package and environment are unchanged are not executed again, so a run that
-was stopped goes on where it was. When a cell fails, no further notebook is started, and the last
-thing said is which cell of which notebook failed, and why.
+Notebooks whose code, imported files of the package and environment are unchanged are not executed
+again, so a run that was stopped goes on where it was. When a cell fails, no further notebook is
+started, and the last thing said is which cell of which notebook failed, and why.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import re
 import sys
 import threading
 import time
@@ -22,9 +23,6 @@ from typing import NamedTuple
 import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
-from myst_nb.core.config import NbParserConfig
-from myst_nb.core.read import create_nb_reader
-from myst_parser.config.main import MdParserConfig
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from notebook_rules.notebook import Notebook
@@ -33,7 +31,7 @@ from sphinx_external_toc.parsing import parse_toc_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
-from execution_cache import present_cache
+from execution_cache import Caches, read
 from failing_cell import say_failure
 from kernel_guard import prepare_kernels
 
@@ -45,17 +43,26 @@ class CellFailed(Exception):
 
 
 class Executed(NamedTuple):
-    """A notebook with its outputs, and the seconds that took."""
+    """A notebook with its outputs, the seconds that took, and its kernel's largest memory in MB."""
 
     notebook: NotebookNode
     seconds: float
+    megabytes: float
 
 
-def read(file: Path) -> NotebookNode | None:
-    """Read a notebook, stored as JSON or as Markdown, as MyST-NB does; None for another page."""
-    text = file.read_text(encoding="utf-8")
-    reader = create_nb_reader(str(file), MdParserConfig(), NbParserConfig(), text)
-    return None if reader is None else reader.read(text)
+def peak_megabytes(process: int) -> float:
+    """Return the most memory that a process has held so far; 0 where the system does not say."""
+    status = Path(f"/proc/{process}/status")
+    text = status.read_text(encoding="ascii") if status.exists() else ""
+    peak = re.search(r"^VmHWM:\s+(\d+) kB", text, re.M)
+    return int(peak[1]) * 1024 / 1e6 if peak else 0.0
+
+
+def kernel_of(client: NotebookClient) -> int:
+    """Return the process of a running kernel."""
+    assert client.km is not None
+    assert client.km.provisioner is not None
+    return int(client.km.provisioner.pid)  # type: ignore[attr-defined]
 
 
 def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Executed:
@@ -65,13 +72,15 @@ def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Exec
         CellFailed: says notebook, cell (code cells count from 1, as in JupyterLab) and error.
     """
     started: list[NotebookNode] = []  # code cells so far; the last one is the one that failed
-    client = NotebookClient(
+    peaks = [0.0]  # after each cell: when all is done, the kernel is gone
+    client: NotebookClient = NotebookClient(
         notebook,
         timeout=timeout,
         record_timing=False,  # it would be metadata of the cells, at which the cache looks
         resources={"metadata": {"path": str((root / name).parent)}},
         extra_arguments=["--log-level=ERROR"],  # no advice on the kernel's transport
         on_cell_execute=lambda cell, cell_index: started.append(cell),
+        on_cell_executed=lambda **_: peaks.append(peak_megabytes(kernel_of(client))),
     )
     start = time.monotonic()
     try:
@@ -81,7 +90,7 @@ def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Exec
             raise
         head = started[-1].source.strip().partition("\n")[0]
         raise CellFailed(say_failure(name, f"code cell {len(started)} ({head})", error)) from None
-    return Executed(notebook, time.monotonic() - start)
+    return Executed(notebook, time.monotonic() - start, max(peaks))
 
 
 def end_with_parent() -> None:
@@ -101,7 +110,7 @@ def notebooks_of(root: Path) -> dict[str, NotebookNode]:
     found = {}
     for document in parse_toc_yaml(root / "_toc.yml"):
         for file in (root / f"{document}.ipynb", root / f"{document}.md"):
-            notebook = read(file) if file.exists() else None
+            notebook = read(file, file.read_text(encoding="utf-8")) if file.exists() else None
             if notebook is not None:
                 found[file.relative_to(root).as_posix()] = notebook
     return found
@@ -113,22 +122,36 @@ def seconds_per_cell(root: Path) -> int:
     return int(settings["execute"]["timeout"])
 
 
-def execute_missing(root: Path, build: Path) -> None:
+def is_noisy(notebook: NotebookNode) -> bool:
+    """Whether a cell wrote to stderr, which is a warning of the build."""
+    outputs = (out for cell in notebook.cells for out in cell.get("outputs", []))
+    return any(out.get("name") == "stderr" for out in outputs)
+
+
+def execute_missing(root: Path, build: Path, *, again_if_noisy: bool = False) -> None:
     """Execute the notebooks that are not in the cache, and put them there.
+
+    Args:
+        root: the folder of _config.yml.
+        build: the folder of what is built.
+        again_if_noisy: also execute those whose warnings are in the cache: they may have come from
+            the machine's state, and would fail each later build that takes warnings for errors.
 
     Raises:
         CellFailed: what the first failing cell has to say; notebooks that then run are finished.
             Nothing is executed if a notebook switches checks off.
     """
-    cache = get_cache(str(present_cache(root, build)))
+    caches = Caches(root, build)
     missing = []
     for name, notebook in notebooks_of(root).items():
         for number, problem in gate_is_on(Notebook.of(Path(name), notebook)):
             where = name if number is None else f"{name}, cell {number}"
             raise CellFailed(f"\nThe book was not built: {where}: {problem}\n")
         try:  # as MyST-NB will
-            cache.merge_match_into_notebook(notebook)
+            executed = get_cache(str(caches.of(notebook))).merge_match_into_notebook(notebook)[1]
         except KeyError:
+            executed = None
+        if executed is None or (again_if_noisy and is_noisy(executed)):
             missing.append((name, notebook))
     if not missing:
         return
@@ -148,12 +171,13 @@ def execute_missing(root: Path, build: Path) -> None:
                 name = running.pop(done)
                 failure = failure or done.exception()
                 if done.exception() is None:
-                    notebook, seconds = done.result()
+                    notebook, seconds, megabytes = done.result()
                     bundle = CacheBundleIn(
                         notebook, str(root / name), data={"execution_seconds": seconds}
                     )
+                    cache = get_cache(str(caches.of(notebook)))
                     cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-                    print(f"  {name:40} {seconds:4.0f} s", flush=True)
+                    print(f"  {name:40} {seconds:4.0f} s {megabytes:5.0f} MB", flush=True)
     if failure is not None:
         raise failure
 

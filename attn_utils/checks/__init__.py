@@ -16,9 +16,12 @@ import importlib
 import inspect
 import os
 import re
+import sysconfig
 import textwrap
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -125,7 +128,7 @@ def check(name: str, answer: Any) -> Result:
     except Mistake as mistake:
         return _report(Result(False, f"✗ {name}: {mistake}"))
     except Exception as error:  # whatever the reader's code raises is a message for the reader
-        problem = f"your code stopped with {type(error).__name__}: {error}"
+        problem = f"your code stopped with {type(error).__name__}: {error}{_line(error, name)}"
         return _report(Result(False, f"✗ {name}: {problem}"))
     return _report(Result(True, f"✓ {name}: right"))
 
@@ -135,6 +138,16 @@ def _report(result: Result) -> Result:
         raise Mistake(result.message)
     print(textwrap.fill(result.message, width=80, subsequent_indent="  "))
     return result
+
+
+def _line(error: Exception, name: str) -> str:
+    """Say in which line of the reader's code an error arose, if in any."""
+    ours = str(Path(__file__).parents[1]), _exercises[name].__code__.co_filename
+    libraries = sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.line and not frame.filename.startswith((*ours, *libraries)):
+            return f" (line {frame.lineno} of your cell: {frame.line})"
+    return ""
 
 
 def _guarded(answer: Callable[..., Any]) -> Callable[..., Any]:

@@ -20,7 +20,10 @@ from .notebooks import Cell, Chapter, source
 GUARD = """\
 # This notebook also runs by itself: if the book's package is missing, it is installed here.
 import importlib.util
+import os
 
+# On a busy machine threads wait for each other: its small networks then take three times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 if importlib.util.find_spec("attn_utils") is None:
     %pip install -q "attn-utils[notebooks]"
 """

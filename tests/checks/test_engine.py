@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+
 import numpy as np
 import pytest
 import torch
@@ -122,3 +124,20 @@ def test_a_change_of_an_argument_is_said_before_anything_else():
     assert "changed the caller's scores" in check("toy.doubled", in_place).message
     assert "changed the caller's x" in check("toy.doubled", lambda x: 2 * x.unsqueeze_(0)).message
     assert check("toy.doubled", own_copy)
+
+
+def test_an_answer_that_stops_is_told_where(doubled):
+    cell = "def helper(x):\n    return {}['key']\n\ndef answer(x):\n    return helper(x) + 1\n"
+    name = "/tmp/ipykernel_1/2.py"  # as IPython names a cell, with its text at hand
+    linecache.cache[name] = (len(cell), None, cell.splitlines(True), name)
+    scope = {}
+    exec(compile(cell, name, "exec"), scope)
+    message = check("toy.doubled", scope["answer"]).message
+    assert message.startswith("✗ toy.doubled: your code stopped with KeyError: 'key'")
+    assert message.endswith(" (line 2 of your cell: return {}['key'])")
+
+
+def test_an_answer_that_is_called_wrongly_has_no_line(doubled):
+    message = check("toy.doubled", lambda: 1).message
+    assert "stopped with TypeError" in message
+    assert "of your cell" not in message

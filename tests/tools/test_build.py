@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ import nbformat
 import psutil
 import pytest
 import yaml
-from execution_cache import dependencies_key, present_cache
+from execution_cache import Caches
 from jupyter_cache import get_cache
 
 
@@ -56,13 +57,14 @@ def test_notebooks_are_executed_once_and_found_again(
     write_notebook(book / "book" / "b.ipynb", "'in ' + __import__('os').getcwd()")
     execute_notebooks.execute_missing(book, book / "_build")
     said = capsys.readouterr().out
+    assert re.search(r" book/b\.ipynb +\d+ s +[1-9]\d* MB\n", said) or sys.platform != "linux"
     assert "Executing 1 notebooks" in said  # goes on where it was
     assert "book/b.ipynb" in said
 
     execute_notebooks.execute_missing(book, book / "_build")
     assert capsys.readouterr().out == ""
-    cache = get_cache(str(present_cache(book, book / "_build")))
     notebook = execute_notebooks.notebooks_of(book)["book/b.ipynb"]
+    cache = get_cache(str(Caches(book, book / "_build").of(notebook)))
     executed = cache.merge_match_into_notebook(notebook)[1]  # as MyST-NB looks for it
     assert str(book / "book") in executed.cells[0].outputs[0].data["text/plain"]
 
@@ -153,33 +155,88 @@ def test_a_build_that_is_killed_leaves_no_process_behind(book: Path) -> None:
     assert left == []
 
 
-def test_the_cache_depends_on_package_and_lock_and_on_names(tmp_path: Path) -> None:
-    package = tmp_path / "attn_utils"
-    package.mkdir()
-    seen = set()
-    for file, text in [
-        ("attn_utils/a.py", "1"),
-        ("attn_utils/a.py", "2"),
-        ("attn_utils/weights.npz", "3"),
-        ("constraints.txt", "torch==1"),
-        ("constraints.txt", "torch==2"),
-    ]:
-        (tmp_path / file).write_text(text)
-        seen.add(dependencies_key(tmp_path))
-    (package / "a.py").rename(package / "b.py")  # another module, of the same text
-    seen.add(dependencies_key(tmp_path))
-    assert len(seen) == 6
-    (package / "a.js").write_text("front end")  # written afresh each time: not part of the cache
-    assert dependencies_key(tmp_path) in seen
+PACKAGE = {
+    "__init__.py": "from .pooling import lookup as lookup\nfrom .cost import count as count\n",
+    "checks/__init__.py": "import importlib\ndef check(name, _): importlib.import_module(name)",
+    "core.py": "ONE = 1\n",
+    "cost/__init__.py": "from .cost import count as count\n",
+    "cost/checks.py": "from attn_utils import count\n",
+    "cost/cost.py": "def count():\n    from ..core import ONE\n    return ONE\n",
+    "cost/table.npz": "1",
+    "pooling/__init__.py": "from .pooling import lookup as lookup\n",
+    "pooling/pooling.py": "def lookup():\n    'Look up.'\n    return 2  # two\n",
+    "pooling/widget.js": "one",
+    "pooling/widget.py": "class PoolingExplorer: pass\n",
+    "widgets/__init__.py": "from importlib import import_module\n",
+}
+NOTEBOOKS = {
+    "pooling": "from attn_utils import lookup\nlookup()",
+    "count": "import attn_utils as au\nau.count()",
+    "count, in another form": "import attn_utils.cost\nattn_utils.cost.cost.count()",
+    "check": "from attn_utils.checks import check\ncheck('cost.numbers', 1)",
+    "widget": "from attn_utils.widgets import PoolingExplorer",
+    "docs": "from attn_utils import lookup\nhelp(lookup)",
+    "anything": "import attn_utils\nvars(attn_utils)",
+    "dynamic": "import importlib\nimportlib.import_module('attn_utils.' + input())",
+}
+ALL = set(NOTEBOOKS)
+COST = {"count", "count, in another form", "check", "anything", "dynamic"}
 
 
-def test_caches_of_earlier_dependencies_are_removed(book: Path) -> None:
-    old = present_cache(book, book / "_build")
-    old.mkdir(parents=True)
-    (book / "attn_utils" / "new.py").write_text("x = 1\n")
-    new = present_cache(book, book / "_build")
-    assert new != old
-    assert not old.exists()
+@pytest.fixture
+def package(book: Path) -> Path:
+    for name, text in PACKAGE.items():
+        (book / "attn_utils" / name).parent.mkdir(exist_ok=True)
+        (book / "attn_utils" / name).write_text(text)
+    return book
+
+
+def caches_of(root: Path) -> dict[str, Path]:
+    caches = Caches(root, root / "_build")
+    return {
+        name: caches.of(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]))
+        for name, code in NOTEBOOKS.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        ("core.py", "ONE = 3\n", COST),
+        ("cost/cost.py", "def count(): return 5\n", COST),
+        (
+            "cost/checks.py",
+            "from attn_utils import count, lookup\n",
+            {"check", "anything", "dynamic"},
+        ),
+        ("cost/table.npz", "2", COST),
+        ("pooling/pooling.py", "def lookup(): return 3\n", ALL - COST | {"anything", "dynamic"}),
+        ("pooling/pooling.py", "def lookup():\n    'Other.'\n    return 2  # 1 + 1\n", {"docs"}),
+        ("pooling/widget.py", "class PoolingExplorer: x = 1\n", {"widget", "anything", "dynamic"}),
+        ("pooling/widget.js", "two", set()),
+        ("plots.py", "new = 1\n", {"anything", "dynamic"}),
+        ("__init__.py", "", ALL),
+        ("../constraints.txt", "torch==2", ALL),
+    ],
+)
+def test_a_notebook_is_executed_again_if_what_it_imports_has_changed(
+    package: Path, file: str, text: str, expected: set[str]
+) -> None:
+    before = caches_of(package)
+    (package / "attn_utils" / file).write_text(text)
+    now = caches_of(package)
+    assert {name for name in NOTEBOOKS if before[name] != now[name]} == expected
+
+
+def test_a_change_that_is_taken_back_costs_nothing(
+    book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = book / "constraints.txt"
+    (book / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters:\n- file: book/a\n")
+    for version, said in [("1", "Executing 1"), ("2", "Executing 1"), ("1", ""), ("2", "")]:
+        lock.write_text(version)
+        execute_notebooks.execute_missing(book, book / "_build")
+        assert capsys.readouterr().out.startswith(said)
 
 
 class Builder:
@@ -200,10 +257,11 @@ class Builder:
         }
         for name, path in paths.items():
             monkeypatch.setattr(build_book, name, path)
+        monkeypatch.delenv("CI", raising=False)
         monkeypatch.setattr(build_book, "execute_missing", self.execute)
         monkeypatch.setattr(build_book, "write_pages", self.write_pages)
 
-    def execute(self, root: Path, build: Path) -> None:
+    def execute(self, root: Path, build: Path, *, again_if_noisy: bool) -> None:
         if self.failure:
             raise self.failure
 
@@ -297,6 +355,69 @@ def test_a_failing_cell_fails_the_build_and_leaves_the_site(
 
 def test_a_site_that_was_removed_is_built_again(builder: Builder) -> None:
     builder.build()
-    build_book.forget({}, {"house": "", "pages": {}})
+    build_book.forget({}, {"house": "", "pages": {}, "strict": False})
     builder.build()
     assert builder.runs == [[], []]
+
+
+def test_a_build_says_where_the_book_is(
+    builder: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = str(builder.root / "_build" / "html" / "index.html")
+    builder.build()
+    assert address in capsys.readouterr().out
+    builder.build()
+    assert address in capsys.readouterr().out
+
+
+def test_warnings_are_errors_in_ci_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        commands.append(command[1:])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.delenv("CI", raising=False)
+    build_book.write_pages()
+    monkeypatch.setenv("CI", "true")
+    build_book.write_pages()
+    assert commands == [["build", ".", "-n"], ["build", ".", "-n", "-W", "--keep-going"]]
+
+
+def test_a_readers_build_is_not_good_enough_for_ci(
+    builder: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder.build()
+    monkeypatch.setenv("CI", "true")
+    builder.build()  # anew: Sphinx would not repeat its warnings
+    assert builder.runs == [[], []]
+    builder.build()
+    monkeypatch.delenv("CI")
+    builder.build()
+    assert builder.runs == [[], []]
+    (builder.root / "book" / "index.md").write_text("# Contents\n")
+    builder.build()
+    monkeypatch.setenv("CI", "true")
+    builder.build()
+    assert builder.runs == [[], [], ["a", "b"], []]
+
+
+@pytest.mark.timeout(120)
+def test_a_warning_that_is_in_the_cache_does_not_fail_every_later_build(
+    book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy = "import os, sys\nif os.path.exists('noise'): print('no GPU', file=sys.stderr)"
+    write_notebook(book / "book" / "b.ipynb", noisy)
+    (book / "book" / "noise").touch()
+    execute_notebooks.execute_missing(book, book / "_build")
+    (book / "book" / "noise").unlink()
+    capsys.readouterr()
+    execute_notebooks.execute_missing(book, book / "_build")
+    assert capsys.readouterr().out == ""  # a reader has the page, and does not wait again
+    for executed in (["b.ipynb"], []):
+        execute_notebooks.execute_missing(book, book / "_build", again_if_noisy=True)
+        said = capsys.readouterr().out
+        assert [name for name in ("a.ipynb", "b.ipynb") if name in said] == executed

@@ -20,10 +20,11 @@ from docutils import nodes
 from docutils.utils import new_document
 from failing_cell import name_cell
 from kernel_guard import is_own_interpreter, set_threads
+from launch_buttons import add_buttons, repository
 from light_pages import icons_in_use, lighten, measuring_late, without_idle_scripts
 from live_widgets import slim_state
 from myst_nb.core.execute.base import ExecutionError
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from sphinx.addnodes import glossary
 from sphinx.errors import ExtensionError
 
@@ -132,6 +133,22 @@ def test_the_error_is_told_without_the_colours_of_a_terminal(
     )
 
 
+@pytest.mark.parametrize("lines", [2, 12])
+def test_a_cell_that_takes_too_long_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lines: int
+) -> None:
+    monkeypatch.setattr("atexit.register", lambda function, *args, **kw: function(*args, **kw))
+    cell = nbformat.v4.new_code_cell('for e in "abc":\n' + "    train()\n" * (lines - 1))
+    error = ExecutionError("book/a.ipynb")
+    error.__cause__ = CellTimeoutError.error_from_timeout_and_cell("Timeout", 600, cell)
+    name_cell(SimpleNamespace(), error)  # type: ignore[arg-type]
+    said = capsys.readouterr().err
+    assert said == (
+        "\nThe book was not built: book/a.ipynb, the cell that begins with 'for e in \"abc\":' "
+        "failed with\n  A cell timed out while it was being executed, after 600 seconds.\n\n"
+    )
+
+
 def test_threads_are_one_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS")
     set_threads()
@@ -216,6 +233,37 @@ def test_a_policy_is_written_once_however_often_pages_are(tmp_path: Path) -> Non
             assert "pagename" not in text
     assert template.read_text() == PAGE
     assert (tmp_path / "_headers").read_text().startswith("/*\n  Content-Security-Policy: default")
+
+
+LINKED = {
+    "Binder": "https://mybinder.org/v2/gh/me/my.book/HEAD?urlpath=lab/tree/notebooks/01-a.ipynb",
+    "Colab": "https://colab.research.google.com/github/me/my.book/blob/notebooks/01-a.ipynb",
+    "Kaggle": "https://www.kaggle.com/kernels/welcome?src=https://github.com/me/my.book/blob/"
+    "notebooks/01-a.ipynb",
+}
+
+
+@pytest.mark.parametrize(
+    ("repository", "suffix", "expected"),
+    [("me/my.book", ".ipynb", LINKED), ("me/my.book", ".md", {}), ("", ".ipynb", {})],
+)
+def test_chapters_can_be_launched_where_the_book_is_published(
+    monkeypatch: pytest.MonkeyPatch, repository: str, suffix: str, expected: dict[str, str]
+) -> None:
+    monkeypatch.setenv("BOOK_REPOSITORY", repository)
+    context: dict[str, Any] = {"page_source_suffix": suffix, "header_buttons": []}
+    add_buttons(SimpleNamespace(), "book/01-a", "page.html", context, None)  # type: ignore[arg-type]
+    links = {b["text"]: b["url"] for group in context["header_buttons"] for b in group["buttons"]}
+    assert links == expected
+
+
+@pytest.mark.parametrize("name", ["book", "https://github.com/me/book", "me/book/x", "me/book?x"])
+def test_a_repository_that_is_none_stops_the_build(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("BOOK_REPOSITORY", name)
+    with pytest.raises(ExtensionError, match="BOOK_REPOSITORY: expected owner/name"):
+        repository()
 
 
 def test_a_link_to_a_term_tells_its_chinese_name() -> None:

@@ -177,12 +177,17 @@ def test_plain_keys_stay_in_the_box(bench: Bench) -> None:
     box = bench.open()
     bench.page.evaluate("""() => {
         window.heard = [];
+        window.left = [];  // to Notebook 7, which listens on the way down
         document.addEventListener('keydown', (event) => heard.push(event.key));
+        document.addEventListener('keydown', (event) => {
+            if (!event.target.closest('[data-lm-suppress-shortcuts]')) left.push(event.key);
+        }, true);
     }""")
     box.locator("button:visible:not(:disabled)").last.focus()
     for key in ("x", "ArrowDown", "Escape", "Control+b", "Tab"):
         bench.page.keyboard.press(key)
     assert bench.page.evaluate("() => heard") == ["Escape", "Control", "b", "Tab"]
+    assert bench.page.evaluate("() => left") == ["Escape", "Control", "b", "Tab"]
 
 
 @pytest.mark.parametrize("width", [320, 390, 1300])

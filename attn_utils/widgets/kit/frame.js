@@ -25,6 +25,7 @@ export const openWidget = ({ model, el, signal }) => {
   frame.redraw = oncePerFrame(() => updateFrame(frame));
   for (const key of specs.keys()) model.on(`change:${key}`, frame.redraw);
   const w = widgetIn(frame, signal);
+  keepPlainKeys(frame.box, signal);
   frame.tools.append(...frameTools(frame, w));
   el.append(frame.box);
   if (frame.standalone) frame.box.id = frame.link = nameInLinks(frame.name);
@@ -57,16 +58,20 @@ const buildBox = (model) => {
   const className = `aw aw-${model.get("_name")}`;
   const box = element("section", { className }, title, ...Object.values(parts));
   box.setAttribute("aria-labelledby", title.id);
-  keepPlainKeys(box);
   return { box, ...parts };
 };
 
 // JupyterLab's command mode would take arrow keys and letters ("x" cuts the cell) from a control.
-const keepPlainKeys = (box) =>
+const keepPlainKeys = (box, signal) => {
+  const isPlain = (event) =>
+    !(event.ctrlKey || event.metaKey || event.altKey) && !["Tab", "Escape"].includes(event.key);
   box.addEventListener("keydown", (event) => {
-    const chord = event.ctrlKey || event.metaKey || event.altKey;
-    if (!chord && !["Tab", "Escape"].includes(event.key)) event.stopPropagation();
+    if (isPlain(event)) event.stopPropagation();
   });
+  // Notebook 7 looks at a key before it comes here, unless it is for an element with this mark.
+  const mark = (event) => box.toggleAttribute("data-lm-suppress-shortcuts", isPlain(event));
+  window.addEventListener("keydown", mark, { capture: true, signal });
+};
 
 // The functions may be passed around on their own: none needs `this`.
 const widgetIn = (frame, signal) => {
