@@ -183,7 +183,8 @@ def fit(
                 loss = _loss(model(x), labels[batch], label_smoothing)
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
+                with torch.device("cpu"):  # where AdamW counts, whatever the default device is
+                    optimiser.step()
                 total += loss.detach() * len(batch)
             history.train_loss.append(total.item() / len(labels))
             if held_out is not None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from attn_utils.core.arguments import check_size, check_sizes
+from attn_utils.core.arguments import check_size, check_sizes, check_tensors
 from attn_utils.cost import attention_bytes, attention_flops, block_flops
 from attn_utils.masks import causal_mask, length_mask
 
@@ -34,3 +34,13 @@ def test_functions_count_with_any_integer():
         assert torch.equal(causal_mask(integer(3), integer(5)), causal_mask(3, 5))
         lengths = torch.tensor([1, 3])
         assert torch.equal(length_mask(lengths, integer(5)), length_mask(lengths, 5))
+
+
+def test_double_precision_is_not_mixed_under_autocast():
+    """Autocast leaves it as it is, and a product with another dtype would fail later."""
+    single, double = torch.zeros(1, 2, 4), torch.zeros(1, 2, 4, dtype=torch.float64)
+    with torch.autocast("cpu", torch.bfloat16):
+        check_tensors(q=single, k=single.half())
+        for q, k in ((single, double), (double, single)):
+            with pytest.raises(ValueError, match=f"k: expected {q.dtype} on cpu like q"):
+                check_tensors(q=q, k=k)
