@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SITE   := _build/html
 PORT   ?= 8000
+STUDENTS ?= 10
 # outputs go, and what an editor says of the Python that it ran
 STRIP  := $(BIN)/nbstripout --keep-id --extra-keys \
   "metadata.language_info.codemirror_mode metadata.language_info.file_extension metadata.language_info.mimetype metadata.language_info.nbconvert_exporter metadata.language_info.pygments_lexer metadata.language_info.version"
@@ -14,10 +15,10 @@ unexport JUPYTER_PATH
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install develop book serve archive pdf lab notebooks write test lint format bench links lock vendor screenshot clean
+.PHONY: help install develop book serve archive pdf lab notebooks write test lint format bench class-test links lock vendor screenshot clean
 
 help:  ## list these commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, this is " + sys.version)'
@@ -77,6 +78,10 @@ format: develop  ## format the code and strip the notebooks' outputs
 
 bench: develop  ## compare time and memory with what you would use instead (20 minutes)
 	$(BIN)/python benchmarks/suite.py --json benchmarks/results.json --page book/benchmarks.md
+
+class-test: book  ## try a class on this machine, as root (STUDENTS=10)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r classroom/requirements.txt -c constraints.txt
+	$(BIN)/python classroom/class_test.py --students $(STUDENTS)
 
 links: develop book  ## follow the book's links, to other sites too (needs the network)
 	$(BIN)/lychee --offline=false $(SITE)

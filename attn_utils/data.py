@@ -41,12 +41,25 @@ def table_scene(width: int = 480) -> tuple[Tensor, dict[str, Box]]:
             three quarters of that.
 
     Returns:
-        ``image`` of shape (height, width, 3), float32, RGB in 0…1 (sRGB), and ``boxes``: for
-        "newspaper", "paper", "cup", "notebook" and "book", in this order, the :data:`Box` that
+        ``image`` of shape (height, width, 3), float32, RGB in 0…1 (sRGB), and ``boxes``, which give
+        for "newspaper", "paper", "cup", "notebook" and "book", in this order, the :data:`Box` that
         holds it. Boxes do not overlap. The drawing is the same each time.
 
     Raises:
         ValueError: ``width`` is too small or not a multiple of 4.
+
+    Example:
+        >>> from attn_utils import table_scene
+        >>> image, boxes = table_scene(width=96)
+        >>> image.shape, list(boxes)
+        (torch.Size([72, 96, 3]), ['newspaper', 'paper', 'cup', 'notebook', 'book'])
+        >>> colour = image.amax(-1) - image.amin(-1)  # 0 where all is grey
+        >>> top, left, bottom, right = boxes["cup"]
+        >>> f"{colour[top:bottom, left:right].max():.1f}"
+        '0.8'
+        >>> colour[top:bottom, left:right] = 0
+        >>> f"{colour.max():.1f}"  # beside the cup
+        '0.0'
     """
     if width < 96 or width % 4:
         raise ValueError(f"width: expected a multiple of 4 that is at least 96, got {width}")
@@ -70,6 +83,14 @@ def coffee_photo() -> tuple[Tensor, Box]:
 
     The photograph (Rachel Michetti, given to the public domain under CC0) is a file of the
     scikit-image package: nothing is downloaded.
+
+    Example:
+        >>> from attn_utils import coffee_photo
+        >>> image, (top, left, bottom, right) = coffee_photo()
+        >>> image.shape
+        torch.Size([400, 600, 3])
+        >>> image[top:bottom, left:right].shape  # the cup
+        torch.Size([368, 405, 3])
     """
     from skimage import data as photographs
 
@@ -324,7 +345,14 @@ def _draw_book(desk: _Desk) -> Box:
 
 
 class KernelRegressionData(NamedTuple):
-    """A noisy sample of f(x) = 2 sin x + x^0.8 and the positions where a fit is judged."""
+    """A noisy sample of f(x) = 2 sin x + x^0.8 and the positions where a fit is judged.
+
+    Example:
+        >>> from attn_utils import kernel_regression_data
+        >>> x_train, y_train, x_test, y_true = kernel_regression_data(num_train=20)
+        >>> x_train.shape, x_test.shape
+        (torch.Size([20]), torch.Size([50]))
+    """
 
     x_train: Tensor
     """Training inputs (n,), sorted, uniform in [0, 5)."""
@@ -346,6 +374,16 @@ def kernel_regression_data(
         noise: standard deviation of the Gaussian noise on the targets.
         seed: the sample is the one that ``torch.manual_seed(seed)`` leads to; the global
             generator is left alone.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import kernel_regression_data
+        >>> data = kernel_regression_data(noise=0.0)
+        >>> torch.allclose(data.y_train, 2 * data.x_train.sin() + data.x_train**0.8)
+        True
+        >>> again = kernel_regression_data(seed=0)
+        >>> torch.equal(data.x_train, again.x_train)  # the seed decides
+        True
     """
     if num_train < 1:
         raise ValueError(f"num_train: expected at least 1, got {num_train}")
@@ -373,6 +411,14 @@ def diabetes_bmi(*, standardize: bool = False) -> tuple[Tensor, Tensor]:
     Returns:
         ``bmi`` (442,) in kg/m², in ascending order, and ``progression`` (442,), a measure of how
         far the disease has advanced after one year (25 to 346); both float32.
+
+    Example:
+        >>> from attn_utils import diabetes_bmi
+        >>> bmi, progression = diabetes_bmi(standardize=True)
+        >>> bmi.shape, bool((bmi.diff() >= 0).all())
+        (torch.Size([442]), True)
+        >>> f"{(bmi * progression).mean().item():.2f}"  # their correlation
+        '0.59'
     """
     from sklearn.datasets import load_diabetes
 

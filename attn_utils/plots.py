@@ -30,6 +30,14 @@ def book_style() -> None:
 
     In a notebook, figures are drawn with twice the pixels that they take on the page: screens of
     high resolution show them all.
+
+    Example:
+        >>> import matplotlib
+        >>> from attn_utils import book_style
+        >>> with matplotlib.rc_context():  # only here
+        ...     book_style()
+        ...     print(matplotlib.rcParams["axes.spines.top"])
+        False
     """
     import matplotlib as mpl
 
@@ -59,6 +67,13 @@ def finish(figure: Figure) -> Figure:
 
     The inline backend draws every figure that pyplot still holds at the end of a cell; a figure
     that is also the value of the cell would appear twice.
+
+    Example:
+        >>> from matplotlib import pyplot as plt
+        >>> from attn_utils import finish
+        >>> figure, ax = plt.subplots()
+        >>> finish(figure) is figure  # the last line of a cell
+        True
     """
     from matplotlib import pyplot as plt
 
@@ -102,6 +117,16 @@ def show_heatmaps(
     Raises:
         ValueError: ``matrices`` is not 4-D, is empty or contains NaN or infinity, or a list of
             names has the wrong length.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import show_heatmaps
+        >>> weights = torch.eye(4).expand(1, 2, 4, 4)  # a row of two heads
+        >>> figure = show_heatmaps(weights, "Keys", "Queries", ["head 1", "head 2"])
+        >>> [ax.get_title() for ax in figure.axes[:2]]
+        ['head 1', 'head 2']
+        >>> figure.axes[0].images[0].get_clim() == figure.axes[1].images[0].get_clim()
+        True
     """
     values = _four_dimensional(matrices)
     rows, columns, queries, keys = values.shape
@@ -170,6 +195,15 @@ def overlay(
 
     Returns:
         The map, from which ``figure.colorbar`` makes a colour bar.
+
+    Example:
+        >>> import torch
+        >>> from matplotlib import pyplot as plt
+        >>> from attn_utils import overlay
+        >>> figure, ax = plt.subplots()
+        >>> shades = overlay(ax, torch.rand(32, 32), torch.rand(16), vmax=1)
+        >>> shades.get_array().shape  # 16 patches of a square image
+        (4, 4)
     """
     pixels = _numbers("image", image)
     if pixels.ndim == 3 and pixels.shape[0] in (1, 3):

@@ -18,7 +18,8 @@ PAGES = [
     "book/index.html",
     *sorted(
         str(p.relative_to(ROOT).with_suffix(".html"))
-        for p in (ROOT / "book").glob("*")
+        for pattern in ("*", "api/*")  # the latter are written by the build
+        for p in (ROOT / "book").glob(pattern)
         if p.suffix in (".ipynb", ".md") and p.stem != "index"
     ),
 ]

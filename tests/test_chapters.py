@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
-from pathlib import Path
 
-import nbformat
 import pytest
 
 from .chapters import CHAPTERS, ROOT
@@ -43,20 +40,3 @@ def test_the_number_of_chapters_is_told_rightly(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8").lower()
     told = re.findall(rf"\b({'|'.join(WORDS)})\s+(?:chapters|sessions)\b", text)
     assert set(told) == {WORDS[len(CHAPTERS) - 10]}
-
-
-def test_the_script_for_teachers_takes_out_the_solutions_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = (ROOT / "book" / "teaching.md").read_text(encoding="utf-8")
-    (script,) = (c for c in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "FOLD" in c)
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(ROOT / "book", "book", ignore=lambda _, names: {"assets", "_ext"} & {*names})
-    exec(script)
-    for chapter in CHAPTERS:
-        cells = nbformat.read(chapter.notebook, as_version=4).cells
-        left = nbformat.read(tmp_path / "handout" / chapter.notebook.name, as_version=4).cells
-        taken = [cell for cell in cells if cell.id not in {kept.id for kept in left}]
-        assert taken
-        assert all(cell.source.startswith("# Solution ") for cell in taken)
-        assert 'class="solution"' not in "".join(cell.source for cell in left)

@@ -17,6 +17,7 @@ import pytest
 from .chapters import CHAPTERS, ROOT
 
 GROUND = ["checks", "core", "data", "plots", "training", "widgets"]
+ROOF = ["teach"]  # commands for teachers, which nothing imports
 FIRST_RELEASE = ["checkpoints", "masks"]  # old names of parts of the package, which import them
 FOLDERS = [chapter.folder for chapter in CHAPTERS]
 Graph = dict[str, set[str]]
@@ -81,7 +82,7 @@ HOUSE = between_folders(MODULES)
 
 
 def test_every_folder_has_its_floor() -> None:
-    assert sorted(HOUSE) == sorted(["attn_utils", *GROUND, *FOLDERS, *FIRST_RELEASE])
+    assert sorted(HOUSE) == sorted(["attn_utils", *GROUND, *FOLDERS, *ROOF, *FIRST_RELEASE])
 
 
 @pytest.mark.parametrize("folder", GROUND)
@@ -97,3 +98,9 @@ def test_a_chapter_imports_earlier_ones_only(folder: str) -> None:
 def test_nothing_goes_in_circles() -> None:
     assert circle(HOUSE) == []
     assert circle(MODULES) == []
+
+
+@pytest.mark.parametrize("folder", ROOF)
+def test_nothing_imports_what_stands_on_top(folder: str) -> None:
+    assert not any(folder in targets for targets in HOUSE.values())
+    assert HOUSE[folder] <= {"checks"}

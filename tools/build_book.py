@@ -35,6 +35,7 @@ LAST_BUILD = BUILD / "last-build.json"  # what the site was made from; only whil
 # what pages depend on beside themselves, and the pages
 SOURCES = ["_config.yml", "_toc.yml", "constraints.txt", "attn_utils", "book"]
 NO_SOURCES = {"__pycache__", ".ipynb_checkpoints"}
+DERIVED = "book/api"  # pages that the build itself writes
 
 
 def strict() -> bool:
@@ -59,7 +60,10 @@ def sources(root: Path) -> Iterator[Path]:
     """Yield the files that the site is made from."""
     for name in SOURCES:
         files = sorted((root / name).rglob("*")) if (root / name).is_dir() else [root / name]
-        yield from (f for f in files if f.is_file() and not NO_SOURCES & set(f.parts))
+        for file in files:
+            derived = file.is_relative_to(root / DERIVED)
+            if file.is_file() and not derived and not NO_SOURCES & set(file.parts):
+                yield file
 
 
 def fingerprint(root: Path) -> dict[str, Any]:

@@ -66,8 +66,6 @@ PACKAGES = (
             "input/tex/extensions/boldsymbol.js",
             "input/tex/extensions/cancel.js",
             "input/tex/extensions/color.js",
-            # sets a formula when it comes into view: a third of a long chapter's loading time
-            "ui/lazy.js",
         ),
     ),
 )

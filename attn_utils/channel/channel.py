@@ -31,6 +31,18 @@ class SEBlock(nn.Module):
         reduction: by how much the bottleneck is narrower than the channels.
         bias: whether the two layers have biases.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import SEBlock
+        >>> block = SEBlock(channels=32, reduction=16)
+        >>> x = torch.rand(2, 32, 8, 8)
+        >>> block.gate(x).shape  # a number in 0…1 for each channel of each image
+        torch.Size([2, 32, 1, 1])
+        >>> torch.equal(block(x), x * block.gate(x))
+        True
+        >>> sum(p.numel() for p in block.parameters())  # 2 · 32 · 2
+        128
+
     References:
         Hu et al. (2018). Squeeze-and-excitation networks.
     """
@@ -68,6 +80,15 @@ class ECABlock(nn.Module):
         gamma: γ of :func:`eca_kernel_size`.
         b: b of :func:`eca_kernel_size`.
         kernel_size: k, odd; by default what :func:`eca_kernel_size` gives.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import ECABlock
+        >>> block = ECABlock(channels=64)
+        >>> block.gate(torch.rand(2, 64, 8, 8)).shape
+        torch.Size([2, 64, 1, 1])
+        >>> sum(p.numel() for p in block.parameters())  # one kernel for all 64 channels
+        3
 
     References:
         Wang et al. (2020). ECA-Net: efficient channel attention for deep convolutional neural
@@ -111,6 +132,11 @@ def eca_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
 
     Returns:
         An odd number of at least 1.
+
+    Example:
+        >>> from attn_utils import eca_kernel_size
+        >>> [eca_kernel_size(channels) for channels in (16, 64, 512, 2048)]
+        [3, 3, 5, 7]
 
     References:
         Wang et al. (2020), section 3.2.3.

@@ -34,12 +34,30 @@ _exercises: dict[str, Callable[[Any], None]] = {}
 
 
 class Mistake(AssertionError):
-    """What is wrong with an answer, in words that help to mend it."""
+    """What is wrong with an answer, in words that help to mend it.
+
+    Example:
+        >>> from attn_utils import Mistake, check, exercise
+        >>> @exercise("examples.six")
+        ... def _(answer):
+        ...     if answer != 6:
+        ...         raise Mistake(f"3! is not {answer}: multiply 1, 2 and 3")
+        ...
+        >>> outcome = check("examples.six", 5)
+        ✗ examples.six: 3! is not 5: multiply 1, 2 and 3
+    """
 
 
 @dataclass(frozen=True)
 class Result:
-    """Outcome of a check; true if the answer passed."""
+    """Outcome of a check; true if the answer passed.
+
+    Example:
+        >>> from attn_utils import Result
+        >>> outcome = Result(False, "✗ pooling.lookup: the weights are not normalised")
+        >>> bool(outcome)
+        False
+    """
 
     passed: bool
     message: str
@@ -56,6 +74,18 @@ def exercise(name: str) -> Callable[[Callable[[Any], None]], Callable[[Any], Non
 
     The function receives the reader's answer and raises :class:`Mistake` if it is wrong. That an
     answer changes what it was called with is found before the function sees the result.
+
+    Example:
+        >>> from attn_utils import Mistake, check, exercise
+        >>> @exercise("examples.half")
+        ... def _(half):
+        ...     if half(3) != 1.5:
+        ...         raise Mistake("half of 3 is 1.5: did you divide integers?")
+        ...
+        >>> outcome = check("examples.half", lambda n: n // 2)
+        ✗ examples.half: half of 3 is 1.5: did you divide integers?
+        >>> outcome = check("examples.half", lambda n: n / 2)
+        ✓ examples.half: right
     """
 
     def register(function: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -75,6 +105,13 @@ def check(name: str, answer: Any) -> Result:
     Raises:
         ValueError: there is no exercise of this name.
         Mistake: the answer is wrong and ``ATTN_CHECKS=raise`` is set.
+
+    Example:
+        >>> from attn_utils import check
+        >>> outcome = check("scoring.factor", lambda std_q, std_k, d: 1 / d)
+        ✗ scoring.factor: 1/d: the standard deviation of the dot product grows like √d
+        >>> outcome.passed
+        False
     """
     module = name.partition(".")[0]
     if module.isidentifier():
@@ -200,6 +237,18 @@ def compare(
         what: how to call the value in the message.
         mistakes: for common mistakes, the message and the value that this mistake leads to.
         tolerance: largest absolute difference accepted.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import compare
+        >>> scores = torch.tensor([2.0, 4.0])
+        >>> right = torch.softmax(scores / 2, dim=0)
+        >>> wrong = {"divide the scores by √d first": torch.softmax(scores, dim=0)}
+        >>> compare(right, right, "the weights", wrong)  # says nothing
+        >>> compare(scores.softmax(0), right, "the weights", wrong)
+        Traceback (most recent call last):
+            ...
+        attn_utils.checks.Mistake: divide the scores by √d first
     """
     computed(got, what)
     if not isinstance(got, Tensor):
@@ -237,6 +286,16 @@ def compare_entries(
         right: the right entries.
         mistakes: for each entry, wrong values that people give and what to say of them.
         advice: how to find out, for a wrong value that is not among the mistakes.
+
+    Example:
+        >>> from attn_utils import compare_entries
+        >>> right = {"output": (2, 5, 8), "weights": (2, 5, 5)}
+        >>> wrong = {(2, 5, 8): "weights: one number for each pair"}
+        >>> answers = {"output": (2, 5, 8), "weights": (2, 5, 8)}
+        >>> compare_entries(answers, right, {"weights": wrong}, "print the shapes")
+        Traceback (most recent call last):
+            ...
+        attn_utils.checks.Mistake: weights: one number for each pair
     """
     if not isinstance(answers, Mapping):
         raise Mistake(f"the answer should be a dictionary, not {type(answers).__name__}")

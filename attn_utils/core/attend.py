@@ -102,6 +102,22 @@ def scaled_dot_product_attention(
         The output (…, T, dv), or output and weights (…, T, S) before dropout, in the dtype of the
         inputs. In float16 and bfloat16 the softmax is computed in float32.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import scaled_dot_product_attention
+        >>> q = torch.tensor([[[0.0, 0.0], [999.0, 0.0]]])  # no preference; the first key
+        >>> k = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+        >>> v = torch.tensor([[[10.0], [20.0]]])
+        >>> output, weights = scaled_dot_product_attention(q, k, v, return_weights=True)
+        >>> weights
+        tensor([[[0.5000, 0.5000],
+                 [1.0000, 0.0000]]])
+        >>> output.flatten()
+        tensor([15., 10.])
+        >>> only_second = torch.tensor([False, True])
+        >>> scaled_dot_product_attention(q, k, v, only_second).flatten()
+        tensor([20., 20.])
+
     References:
         Vaswani et al. (2017). Attention is all you need. Dao et al. (2022). FlashAttention.
     """

@@ -51,11 +51,21 @@ def length_mask(valid_lens: Tensor, num_keys: int) -> Tensor:
         num_keys: S, the number of keys, at least 1.
 
     Returns:
-        A boolean mask on the device of ``valid_lens``: (B, 1, S) for (B,), (B, T, S) for (B, T).
+        A boolean mask on the device of ``valid_lens``, (B, 1, S) for (B,) and (B, T, S) for
+        (B, T).
 
     Raises:
         ValueError: lengths outside 0 … ``num_keys``; not where the values cannot be looked at, as
             while torch compiles or exports. A length above is S there.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import length_mask
+        >>> mask = length_mask(torch.tensor([1, 3]), num_keys=3)  # two sequences
+        >>> mask.shape
+        torch.Size([2, 1, 3])
+        >>> mask.int().tolist()
+        [[[1, 0, 0]], [[1, 1, 1]]]
     """
     num_keys = check_size("num_keys", num_keys)
     if not isinstance(valid_lens, Tensor):
@@ -95,6 +105,15 @@ def causal_mask(
 
     Returns:
         A boolean mask (T, S).
+
+    Example:
+        >>> from attn_utils import causal_mask
+        >>> causal_mask(3).int()
+        tensor([[1, 0, 0],
+                [1, 1, 0],
+                [1, 1, 1]], dtype=torch.int32)
+        >>> causal_mask(1, 3, align="bottom-right")  # the newest token sees all
+        tensor([[True, True, True]])
     """
     num_queries = check_size("num_queries", num_queries, 0)
     num_keys = num_queries if num_keys is None else check_size("num_keys", num_keys, 0)
@@ -120,6 +139,15 @@ def masked_softmax(scores: Tensor, mask: Tensor | None = None, dim: int = -1) ->
     Returns:
         The weights, in shape and dtype of the scores. float16 and bfloat16 are computed in
         float32.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import masked_softmax
+        >>> scores = torch.tensor([[1.0, 1.0, 9.0], [1.0, 1.0, 9.0]])
+        >>> mask = torch.tensor([[True, True, False], [False, False, False]])
+        >>> masked_softmax(scores, mask)  # the second row has nothing to attend to
+        tensor([[0.5000, 0.5000, 0.0000],
+                [0.0000, 0.0000, 0.0000]])
     """
     if not isinstance(scores, Tensor) or not scores.is_floating_point():
         got = scores.dtype if isinstance(scores, Tensor) else type(scores).__name__

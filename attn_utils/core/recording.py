@@ -113,6 +113,17 @@ def record_attention(model: nn.Module, *, keep_graph: bool = False) -> Iterator[
     Raises:
         ValueError: no module, or one that ``torch.compile`` has compiled, whose layers cannot be
             switched any more.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import VisionTransformer, record_attention
+        >>> model = VisionTransformer(8, 4, 1, 10, embed_dim=8, depth=2, num_heads=2)
+        >>> with record_attention(model) as weights:
+        ...     logits = model(torch.rand(1, 1, 8, 8))
+        >>> [tuple(w.shape) for w in weights]  # 2 layers; 4 patches and the class token
+        [(1, 2, 5, 5), (1, 2, 5, 5)]
+        >>> torch.allclose(weights[0].sum(-1), torch.ones(1, 2, 5))
+        True
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"model: expected a module, got {type(model).__name__}")

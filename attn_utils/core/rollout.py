@@ -43,6 +43,18 @@ def attention_rollout(
     Returns:
         (B, S, S), rows that sum to 1.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import attention_rollout
+        >>> layer = torch.tensor([[[[0.0, 1.0], [1.0, 0.0]]]])  # tokens see each other
+        >>> attention_rollout([layer])[0]  # the residual connection keeps half
+        tensor([[0.5000, 0.5000],
+                [0.5000, 0.5000]])
+        >>> itself = torch.eye(2)[None, None]
+        >>> attention_rollout([itself] * 12)[0]
+        tensor([[1., 0.],
+                [0., 1.]])
+
     References:
         Abnar & Zuidema (2020). Quantifying attention flow in transformers.
     """

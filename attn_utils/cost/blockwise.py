@@ -53,6 +53,18 @@ def blockwise_attention(
         The output (…, T, dv), in the dtype of the inputs. float16 and bfloat16 are summed in
         float32, also under autocast.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import blockwise_attention, peak_bytes
+        >>> from attn_utils import scaled_dot_product_attention
+        >>> q = torch.rand(1, 512, 16)
+        >>> output, weights = scaled_dot_product_attention(q, q, q, return_weights=True)
+        >>> torch.allclose(blockwise_attention(q, q, q, block_size=64), output, atol=1e-5)
+        True
+        >>> peak = peak_bytes(lambda: blockwise_attention(q, q, q, block_size=64))
+        >>> peak < weights.nbytes
+        True
+
     References:
         Milakov & Gimelshein (2018). Online normalizer calculation for softmax. Rabe & Staats
         (2021). Self-attention does not need O(n²) memory. Dao et al. (2022). FlashAttention.
@@ -124,6 +136,16 @@ def linear_attention(q: Tensor, k: Tensor, v: Tensor, *, is_causal: bool = False
         The output (…, T, dv), in the dtype of the inputs. float16 and bfloat16 are computed in
         float32, also under autocast. Where all features of a query or of its keys are too small for
         the dtype, 0.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import linear_attention
+        >>> q, k = torch.rand(1, 5, 4), torch.rand(1, 9, 4)
+        >>> linear_attention(q, k, torch.rand(1, 9, 3)).shape
+        torch.Size([1, 5, 3])
+        >>> output = linear_attention(q, k, torch.ones(1, 9, 3))
+        >>> torch.allclose(output, torch.ones(1, 5, 3))  # its weights sum to 1, too
+        True
 
     References:
         Katharopoulos et al. (2020). Transformers are RNNs: fast autoregressive transformers with

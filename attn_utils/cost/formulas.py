@@ -59,6 +59,15 @@ def attention_flops(
 
     Returns:
         Operations by part, in the order of the list; their sum is the layer.
+
+    Example:
+        >>> from attn_utils import attention_flops
+        >>> flops = attention_flops(1024, 768, num_heads=12)
+        >>> flops["projections"] / flops["scores"]  # 3 D / n
+        2.25
+        >>> half = attention_flops(1024, 768, num_heads=12, is_causal=True)["scores"]
+        >>> f"{half / flops['scores']:.4f}"
+        '0.5005'
     """
     H, kv, T, S, embed_dim, batch = _sizes(
         num_queries, embed_dim, num_heads, kv_heads, num_keys, batch
@@ -81,6 +90,11 @@ def mlp_flops(num_tokens: int, embed_dim: int, *, mlp_ratio: int = 4, batch: int
         embed_dim: D; the hidden layer has r D units.
         mlp_ratio: r.
         batch: B.
+
+    Example:
+        >>> from attn_utils import mlp_flops
+        >>> mlp_flops(1, 768)  # 4 · 4 · 768²
+        9437184
     """
     num_tokens, embed_dim, mlp_ratio, batch = check_sizes(
         num_tokens=num_tokens, embed_dim=embed_dim, mlp_ratio=mlp_ratio, batch=batch
@@ -115,6 +129,16 @@ def block_flops(
 
     Returns:
         The parts of :func:`attention_flops`, then "MLP".
+
+    Example:
+        >>> from attn_utils import block_flops
+        >>> short = block_flops(256, 768)
+        >>> pairs = short["scores"] + short["weighted sum"]
+        >>> f"{pairs / sum(short.values()):.3f}"  # what grows with n² is little yet
+        '0.053'
+        >>> long = block_flops(16384, 768)
+        >>> f"{(long['scores'] + long['weighted sum']) / sum(long.values()):.3f}"
+        '0.779'
     """
     parts = attention_flops(
         num_tokens,
@@ -164,6 +188,13 @@ def attention_bytes(
 
     Returns:
         Bytes by part, with the keys of :func:`attention_flops`.
+
+    Example:
+        >>> from attn_utils import attention_bytes
+        >>> explicit = sum(attention_bytes(4096, 64).values())
+        >>> fused = sum(attention_bytes(4096, 64, fused=True).values())
+        >>> round(explicit / fused)  # most of the traffic is scores and weights
+        22
     """
     H, kv, T, S, embed_dim, batch = _sizes(
         num_queries, embed_dim, num_heads, kv_heads, num_keys, batch
@@ -210,6 +241,14 @@ def attention_peak_bytes(
         batch: B.
         itemsize: bytes of a number.
         fused: the scores are never all there.
+
+    Example:
+        >>> from attn_utils import attention_peak_bytes
+        >>> for n in (1024, 2048):  # twice the tokens
+        ...     fused = attention_peak_bytes(n, 64, fused=True)
+        ...     print(attention_peak_bytes(n, 64), fused)
+        9175040 1052672
+        35127296 2105344
     """
     H, kv, T, S, embed_dim, batch = _sizes(
         num_queries, embed_dim, num_heads, kv_heads, num_keys, batch
@@ -239,6 +278,15 @@ def kv_cache_bytes(
         head_dim: d.
         batch: B.
         itemsize: bytes of a number.
+
+    Example:
+        >>> from attn_utils import kv_cache_bytes
+        >>> size = kv_cache_bytes(8192, depth=32, kv_heads=32, head_dim=128)
+        >>> size // 2**20  # MiB of one text of 8,192 tokens, in half precision
+        4096
+        >>> grouped = kv_cache_bytes(8192, depth=32, kv_heads=8, head_dim=128)
+        >>> size // grouped
+        4
     """
     num_tokens, depth, kv_heads, head_dim, batch, itemsize = check_sizes(
         num_tokens=num_tokens,
@@ -329,6 +377,13 @@ def peak_bytes(run: Callable[[], Any]) -> int:
     Returns:
         Bytes; the same in every run on one device. Another device or release may compute the same
         with other operations: on meta tensors attention has no fused kernel, for example.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import peak_bytes
+        >>> x = torch.rand(1000)  # was there before: counts nothing
+        >>> peak_bytes(lambda: (x + 1) * 2)  # two results of 1,000 numbers of 4 bytes
+        8000
     """
     watch = _Watch()
     with watch:

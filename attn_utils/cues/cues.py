@@ -39,6 +39,16 @@ def cue_weights(
     Returns:
         (..., n), not negative, summing to 1 over the last axis; the computation is
         differentiable in both cues.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import cue_weights
+        >>> salience = torch.tensor([1.0, 0.0])  # the red cup stands out
+        >>> match = torch.tensor([0.0, 1.0])  # the book is wanted
+        >>> cue_weights(salience, match)
+        tensor([0.5000, 0.5000])
+        >>> cue_weights(salience, match, query_gain=1000.0)
+        tensor([0., 1.])
     """
     for name, tensor in (("salience", salience), ("match", match)):
         _require_floats(name, tensor)
@@ -114,6 +124,17 @@ def fuzzy_lookup(
 
     Returns:
         The blend, (..., dv); with ``return_weights`` the pair of blend and weights (..., S).
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import fuzzy_lookup
+        >>> keys = torch.eye(2)
+        >>> values = torch.tensor([[10.0], [20.0]])
+        >>> query = torch.tensor([0.0, 1.0])
+        >>> fuzzy_lookup(query, keys, values, sharpness=0.0)  # the mean
+        tensor([15.])
+        >>> fuzzy_lookup(query, keys, values, sharpness=100.0)  # an exact dictionary
+        tensor([20.])
     """
     for name, tensor in (("query", query), ("keys", keys), ("values", values)):
         _require_floats(name, tensor)
@@ -170,6 +191,17 @@ def saliency_map(image: Tensor, *, method: SaliencyMethod = "centre-surround") -
     Returns:
         (H, W) in 0…1 with maximum 1, or all 0 for an image of a single colour; same dtype as
         ``image``.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import saliency_map
+        >>> image = torch.full((64, 64, 3), 0.5)
+        >>> image[40:48, 16:24] = torch.tensor([0.9, 0.1, 0.1])  # one red square on grey
+        >>> saliency = saliency_map(image, method="frequency-tuned")
+        >>> saliency.shape
+        torch.Size([64, 64])
+        >>> bool(saliency[44, 20] > 0.9), bool(saliency[10, 50] < 0.1)
+        (True, True)
     """
     _require_floats("image", image)
     if image.dim() != 3 or image.shape[2] != 3 or min(image.shape[:2]) < 32:

@@ -63,7 +63,14 @@ _ORDINALS += [f"twenty-{_ORDINALS[i]}" for i in range(9)] + ["thirtieth", "thirt
 
 
 def all_dates() -> list[datetime.date]:
-    """Every day of the century whose years two digits can tell apart: 1970 to 2069, 36,525."""
+    """Every day of the century whose years two digits can tell apart: 1970 to 2069, 36,525.
+
+    Example:
+        >>> from attn_utils import all_dates
+        >>> dates = all_dates()
+        >>> print(len(dates), dates[0], dates[-1])
+        36525 1970-01-01 2069-12-31
+    """
     return [FIRST + datetime.timedelta(days) for days in range((LAST - FIRST).days + 1)]
 
 
@@ -75,6 +82,13 @@ def written_forms(date: datetime.date) -> list[str]:
 
     Raises:
         ValueError: a date before 1970 or after 2069.
+
+    Example:
+        >>> import datetime
+        >>> from attn_utils import written_forms
+        >>> forms = written_forms(datetime.date(2019, 3, 3))
+        >>> print(len(forms), forms[8], forms[13], sep=" | ")
+        15 | 3.3.19 | the third of march, 2019
     """
     if not FIRST <= date <= LAST:
         raise ValueError(f"date: expected one from {FIRST} to {LAST}, got {date}")
@@ -108,6 +122,15 @@ def source_tokens(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
 
     Raises:
         ValueError: no text, an empty one, or a character that is not in ``SOURCE_CHARACTERS``.
+
+    Example:
+        >>> from attn_utils import source_tokens
+        >>> tokens, lengths = source_tokens(["3.3.19", "ABC"])
+        >>> tokens  # a is 1; 0 is padding
+        tensor([[30, 39, 30, 39, 28, 36],
+                [ 1,  2,  3,  0,  0,  0]])
+        >>> lengths
+        tensor([6, 3])
     """
     texts = [text.lower() for text in texts]
     if not texts or not all(texts):
@@ -124,10 +147,24 @@ def source_tokens(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
 
 
 def target_tokens(dates: Sequence[datetime.date]) -> Tensor:
-    """Turn dates into the tokens (B, 10) of their ISO forms, such as "2019-03-03"."""
+    """Turn dates into the tokens (B, 10) of their ISO forms, such as "2019-03-03".
+
+    Example:
+        >>> import datetime
+        >>> from attn_utils import target_tokens
+        >>> target_tokens([datetime.date(2019, 3, 3)])  # 10 is the hyphen
+        tensor([[ 2,  0,  1,  9, 10,  0,  3, 10,  0,  3]])
+    """
     return torch.tensor([[TARGET_CHARACTERS.index(c) for c in f"{d}"] for d in dates])
 
 
 def target_text(tokens: Tensor) -> list[str]:
-    """Turn tokens (B, T) back into texts."""
+    """Turn tokens (B, T) back into texts.
+
+    Example:
+        >>> import datetime
+        >>> from attn_utils import target_text, target_tokens
+        >>> target_text(target_tokens([datetime.date(2019, 3, 3)]))
+        ['2019-03-03']
+    """
     return ["".join(TARGET_CHARACTERS[i] for i in row) for row in tokens.tolist()]

@@ -23,7 +23,19 @@ __all__ = [
 
 
 class EncoderOutput(NamedTuple):
-    """What an encoder hands over: all that a decoder may know of the source."""
+    """What an encoder hands over: all that a decoder may know of the source.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import GRUEncoder
+        >>> encoder = GRUEncoder(vocab_size=10, embed_size=4, num_hiddens=8)
+        >>> source = torch.tensor([[3, 1, 4], [1, 5, 0]])
+        >>> memory = encoder(source, valid_lens=torch.tensor([3, 2]))
+        >>> memory.states.shape, memory.final_state.shape
+        (torch.Size([2, 3, 16]), torch.Size([2, 16]))
+        >>> memory.mask.int().tolist()  # the second source is padded by one token
+        [[[1, 1, 1]], [[1, 1, 0]]]
+    """
 
     states: Tensor
     """The encoder's states (B, S, memory_size), one for each token; 0 at the padding."""
@@ -43,6 +55,17 @@ class GRUEncoder(nn.Module):
         vocab_size: number of different source tokens, padding included.
         embed_size: width of an embedded token.
         num_hiddens: width of the GRU in each direction; ``memory_size`` is twice that.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import GRUEncoder
+        >>> encoder = GRUEncoder(vocab_size=10, embed_size=4, num_hiddens=8)
+        >>> source = torch.tensor([[3, 1, 4], [1, 5, 0]])
+        >>> states, mask, final_state = encoder(source, valid_lens=torch.tensor([3, 2]))
+        >>> states.shape, final_state.shape  # both directions side by side
+        (torch.Size([2, 3, 16]), torch.Size([2, 16]))
+        >>> states[1, 2].abs().max().item()  # 0 at the padding
+        0.0
 
     References:
         Cho et al. (2014), for the gated recurrent unit. Bahdanau et al. (2014), section 3.2.
@@ -115,6 +138,17 @@ class FixedVectorDecoder(nn.Module):
         num_hiddens: width of the GRU.
         memory_size: width of the encoder's states.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import FixedVectorDecoder, GRUEncoder
+        >>> encoder = GRUEncoder(vocab_size=10, embed_size=4, num_hiddens=8)
+        >>> decoder = FixedVectorDecoder(5, embed_size=4, num_hiddens=8, memory_size=16)
+        >>> memory = encoder(torch.tensor([[3, 1, 4]]), valid_lens=torch.tensor([3]))
+        >>> start = torch.tensor([[decoder.start]])
+        >>> logits, state, weights = decoder(start, memory)
+        >>> logits.shape, state.shape, weights  # there is no attention
+        (torch.Size([1, 1, 5]), torch.Size([1, 1, 8]), None)
+
     References:
         Cho et al. (2014), for the fixed vector. Luong et al. (2015), section 3.
     """
@@ -184,6 +218,17 @@ class AttentionDecoder(FixedVectorDecoder):
         memory_size: width of the encoder's states.
         attention_size: width of the attention's tanh layer.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import AttentionDecoder, GRUEncoder
+        >>> encoder = GRUEncoder(vocab_size=10, embed_size=4, num_hiddens=8)
+        >>> decoder = AttentionDecoder(5, 4, 8, memory_size=16, attention_size=8)
+        >>> memory = encoder(torch.tensor([[3, 1, 4]]), valid_lens=torch.tensor([3]))
+        >>> previous = torch.tensor([[decoder.start, 2]])
+        >>> logits, state, weights = decoder(previous, memory)
+        >>> logits.shape, weights.shape  # two steps, three source tokens
+        (torch.Size([1, 2, 5]), torch.Size([1, 2, 3]))
+
     References:
         Bahdanau et al. (2014). Luong et al. (2015), section 3.
     """
@@ -214,6 +259,19 @@ class EncoderDecoder(nn.Module):
     Args:
         encoder: maps source and valid lengths to a :class:`EncoderOutput`.
         decoder: maps previous tokens and memory to logits, state and weights.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import AttentionDecoder, EncoderDecoder, GRUEncoder
+        >>> model = EncoderDecoder(GRUEncoder(10, 4, 8), AttentionDecoder(5, 4, 8, 16, 8))
+        >>> source = torch.tensor([[3, 1, 4], [1, 5, 0]])
+        >>> valid_lens = torch.tensor([3, 2])
+        >>> targets = torch.tensor([[0, 1, 2, 3], [4, 3, 2, 1]])
+        >>> logits, weights = model(source, valid_lens, targets, return_weights=True)
+        >>> logits.shape, weights.shape
+        (torch.Size([2, 4, 5]), torch.Size([2, 4, 3]))
+        >>> weights[1, :, 2].tolist()  # no weight on the padding, at any step
+        [0.0, 0.0, 0.0, 0.0]
     """
 
     def __init__(self, encoder: GRUEncoder, decoder: FixedVectorDecoder) -> None:
@@ -290,6 +348,19 @@ def greedy_decode(
 
     Returns:
         Tokens (B, T), or tokens and weights (B, T, S); the weights are None without attention.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import AttentionDecoder, EncoderDecoder, GRUEncoder
+        >>> from attn_utils import greedy_decode
+        >>> model = EncoderDecoder(GRUEncoder(10, 4, 8), AttentionDecoder(5, 4, 8, 16, 8))
+        >>> source, valid_lens = torch.tensor([[3, 1, 4]]), torch.tensor([3])
+        >>> tokens = greedy_decode(model, source, valid_lens, num_steps=6)
+        >>> tokens.shape
+        torch.Size([1, 6])
+        >>> logits = model(source, valid_lens, tokens)  # given what it has written itself
+        >>> torch.equal(logits.argmax(-1), tokens)
+        True
     """
     num_steps = check_size("num_steps", num_steps)
     memory = model.encoder(source, valid_lens)

@@ -54,6 +54,17 @@ class KerasMultiHeadAttention(nn.Module):
         value_size: Dv, width of the value.
         key_size: Dk, width of the key; by default Dv.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import KerasMultiHeadAttention
+        >>> attention = KerasMultiHeadAttention(2, 3, query_size=8, value_size=6)
+        >>> query, value = torch.rand(4, 5, 8), torch.rand(4, 7, 6)
+        >>> output, weights = attention(query, value, return_attention_scores=True)
+        >>> output.shape, weights.shape
+        (torch.Size([4, 5, 8]), torch.Size([4, 2, 5, 7]))
+        >>> attention.query_kernel.shape, attention.output_kernel.shape
+        (torch.Size([8, 2, 3]), torch.Size([2, 3, 8]))
+
     References:
         Vaswani et al. (2017), section 3.2.2; Keras's API documentation, MultiHeadAttention.
     """

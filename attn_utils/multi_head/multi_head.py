@@ -41,6 +41,19 @@ class MultiHeadAttention(nn.Module):
         bias: whether the four layers have a bias.
         dropout: probability of dropping a weight in training.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import MultiHeadAttention
+        >>> attention = MultiHeadAttention(embed_dim=8, num_heads=2)
+        >>> x = torch.rand(3, 5, 8)
+        >>> valid_lens = torch.tensor([5, 2, 1])
+        >>> output, weights = attention(x, valid_lens=valid_lens, return_weights=True)
+        >>> output.shape, weights.shape
+        (torch.Size([3, 5, 8]), torch.Size([3, 2, 5, 5]))
+        >>> weights[2, :, 4]  # one key may be attended in the third sequence
+        tensor([[1., 0., 0., 0., 0.],
+                [1., 0., 0., 0., 0.]], grad_fn=<SelectBackward0>)
+
     References:
         Vaswani et al. (2017). Attention is all you need, section 3.2.2.
     """

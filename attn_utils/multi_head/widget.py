@@ -35,7 +35,7 @@ class HeadExplorer(LiveWidget):
     r"""Lines from queries to keys, a colour for each head, and a fader for each.
 
     The task's answer is read linearly from the heads, so it can be recomputed for any faders:
-    :math:`\text{logits} = \text{bias} + \sum_h \text{fader}_h \cdot \text{contribution}_h`.
+    :math:`\text{logits} = \text{bias}` :math:`+ \sum_h \text{fader}_h \cdot \text{contribution}_h`.
     Without data it shows the game of the wedding table with four heads set by hand; give all of
     ``weights``, ``contributions``, ``bias``, ``labels``, ``tokens`` and ``classes``, or use
     :meth:`from_model`, for heads of your own.

@@ -8,8 +8,8 @@ Shapes throughout: ``queries`` (T,); ``keys`` and ``values`` either (S,), shared
 (T, S), one row for each query. The output has shape (T,), the weights (T, S).
 """
 
+from .kernels import KERNELS
 from .pooling import (
-    KERNELS,
     NWKernelRegression,
     average_pooling,
     leave_one_out_error,

@@ -6,9 +6,6 @@ Shapes throughout: ``queries`` (T,); ``keys`` and ``values`` either (S,), shared
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Literal, overload
 
 import torch
@@ -18,41 +15,14 @@ from attn_utils.core.arguments import has_values
 from attn_utils.core.precision import common_dtype, without_autocast, working_dtype
 from attn_utils.core.recording import record
 
+from .kernels import gaussian_weights, kernel_weights, one_number, overflows
+
 __all__ = [
-    "KERNELS",
     "NWKernelRegression",
     "average_pooling",
     "leave_one_out_error",
     "nadaraya_watson",
 ]
-
-
-def _gaussian(u: Tensor) -> Tensor:
-    return torch.exp(-(u**2) / 2) / math.sqrt(2 * math.pi)
-
-
-def _boxcar(u: Tensor) -> Tensor:
-    return (u.abs() <= 1).to(u.dtype) / 2
-
-
-def _triangular(u: Tensor) -> Tensor:
-    return (1 - u.abs()).clamp(min=0)
-
-
-def _epanechnikov(u: Tensor) -> Tensor:
-    return 0.75 * ((1 - u) * (1 + u)).clamp(min=0)
-
-
-#: Kernels K(u) by name. Each is even, largest at 0 and integrates to 1; all but the Gaussian are
-#: compact, that is 0 for u outside −1 … 1. ``nadaraya_watson`` accepts these names.
-KERNELS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
-    {
-        "gaussian": _gaussian,
-        "boxcar": _boxcar,
-        "triangular": _triangular,
-        "epanechnikov": _epanechnikov,
-    }
-)
 
 
 @overload
@@ -82,6 +52,13 @@ def average_pooling(
 
     Returns:
         The output (T,), or output and weights (T, S).
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import average_pooling
+        >>> queries, keys = torch.tensor([0.0, 5.0]), torch.tensor([1.0, 2.0, 3.0])
+        >>> average_pooling(queries, keys, torch.tensor([3.0, 6.0, 9.0]))
+        tensor([6., 6.])
     """
     dtype = _check(queries, keys, values)
     shape = (queries.shape[0], keys.shape[-1])  # (T, S)
@@ -156,12 +133,29 @@ def nadaraya_watson(
         ValueError: NaN or infinity in the inputs, or a bandwidth so small that
             (x − x_i) / bandwidth overflows.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import nadaraya_watson
+        >>> keys, values = torch.tensor([0.0, 1.0, 4.0]), torch.tensor([2.0, 4.0, 8.0])
+        >>> queries = torch.tensor([0.5, 4.0, 9.0])
+        >>> output, weights = nadaraya_watson(
+        ...     queries, keys, values, kernel="boxcar", return_weights=True
+        ... )
+        >>> weights  # no key lies within one bandwidth of 9
+        tensor([[0.5000, 0.5000, 0.0000],
+                [0.0000, 0.0000, 1.0000],
+                [0.0000, 0.0000, 0.0000]])
+        >>> output
+        tensor([3., 8., 0.])
+        >>> nadaraya_watson(queries, keys, values)[2].item()  # the Gaussian has no edge
+        8.0
+
     References:
         Nadaraya, E. A. (1964). On estimating regression. Theory of Probability & Its
         Applications 9(1). Watson, G. S. (1964). Smooth regression analysis. Sankhyā A 26(4).
     """
     dtype = _check(queries, keys, values)
-    weights = _kernel_weights(_differences(queries, keys, dtype), kernel, bandwidth)
+    weights = kernel_weights(_differences(queries, keys, dtype), kernel, bandwidth)
     return _pool(weights, values, dtype, return_weights)
 
 
@@ -179,6 +173,17 @@ class NWKernelRegression(nn.Module):
         w: where to start, a finite number or a tensor with one element; by default drawn
             uniformly from [0, 1).
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import NWKernelRegression
+        >>> queries, keys = torch.tensor([0.0]), torch.tensor([0.0, 1.0])
+        >>> values = torch.tensor([2.0, 6.0])
+        >>> for w in (0.0, 1.0, 10.0):  # from average pooling to the nearest key
+        ...     print(f"{NWKernelRegression(w)(queries, keys, values).item():.2f}")
+        4.00
+        3.51
+        2.00
+
     References:
         Nadaraya (1964) and Watson (1964), see :func:`nadaraya_watson`.
     """
@@ -188,7 +193,7 @@ class NWKernelRegression(nn.Module):
         if w is None:
             start = torch.rand(1)
         else:
-            start = _one_number("w", w).detach().clone().reshape(1)
+            start = one_number("w", w).detach().clone().reshape(1)
             if not isinstance(w, Tensor):
                 start = start.to(torch.get_default_dtype())
             if has_values(start) and not bool(start.isfinite().all()):
@@ -211,12 +216,12 @@ class NWKernelRegression(nn.Module):
         """
         dtype = _check(queries, keys, values)
         u = _differences(queries, keys, dtype) * self.w.to(working_dtype(dtype))  # (n, m)
-        if _overflows(u):
+        if overflows(u):
             raise ValueError(
                 f"w: expected one so small that (x − x_i) w is finite in {u.dtype}, got "
                 f"{self.w.item()}"
             )
-        return _pool(_gaussian_weights(u), values, dtype, return_weights)
+        return _pool(gaussian_weights(u), values, dtype, return_weights)
 
 
 def leave_one_out_error(
@@ -236,6 +241,18 @@ def leave_one_out_error(
     Returns:
         A scalar tensor in the squared unit of the values. Where a compact kernel finds no other
         key in its window the prediction is 0, and the error counts it as such.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import leave_one_out_error
+        >>> keys = torch.tensor([0.0, 1.0, 2.0, 3.0])
+        >>> values = torch.tensor([0.0, 0.0, 6.0, 6.0])
+        >>> for bandwidth in (0.1, 1.0, 100.0):
+        ...     error = leave_one_out_error(keys, values, bandwidth=bandwidth)
+        ...     print(f"{error.item():.1f}")
+        4.5
+        6.1
+        16.0
     """
     for name, tensor in (("keys", keys), ("values", values)):
         _check_tensor(name, tensor)
@@ -246,7 +263,7 @@ def leave_one_out_error(
             )
     others, other_values = _all_others(keys), _all_others(values)  # (n, n − 1)
     dtype = _check(keys, others, other_values)
-    weights = _kernel_weights(_differences(keys, others, dtype), kernel, bandwidth)
+    weights = kernel_weights(_differences(keys, others, dtype), kernel, bandwidth)
     prediction = (weights * other_values.to(weights.dtype)).sum(dim=-1)  # (n,)
     return (prediction - values.to(weights.dtype)).square().mean().to(dtype)
 
@@ -262,41 +279,6 @@ def _all_others(x: Tensor) -> Tensor:
 def _differences(queries: Tensor, keys: Tensor, dtype: torch.dtype) -> Tensor:
     working = working_dtype(dtype)
     return queries.to(working).unsqueeze(-1) - keys.to(working)  # (T, 1) − ([T,] S) -> (T, S)
-
-
-def _kernel_weights(differences: Tensor, kernel: str, bandwidth: float | Tensor) -> Tensor:
-    if not isinstance(kernel, str) or kernel not in KERNELS:
-        raise ValueError(f"kernel: expected one of {', '.join(KERNELS)}, got {kernel!r}")
-    h = _bandwidth(bandwidth, differences.dtype, differences.device)
-    u = differences / h  # (T, S)
-    if _overflows(u):
-        raise ValueError(
-            f"bandwidth: expected one large enough that (x − x_i) / bandwidth is finite in "
-            f"{u.dtype}, got {h.item()}"
-        )
-    return _gaussian_weights(u) if kernel == "gaussian" else _normalised(KERNELS[kernel](u))
-
-
-def _overflows(u: Tensor) -> bool:
-    """Tell whether u, or a sum of two of its numbers, is not finite."""
-    return has_values(u) and not bool((2 * u).isfinite().all())
-
-
-def _gaussian_weights(u: Tensor) -> Tensor:
-    """softmax(−u²/2) over the last axis.
-
-    A softmax does not change when a row is shifted, so −(u² − m²)/2 with m = min |u| gives the
-    same weights. Written as a product, that difference keeps its digits for a query far from all
-    keys, where u² is huge and nearly the same for every key.
-    """
-    m = u.detach().abs().amin(dim=-1, keepdim=True)  # (T, 1)
-    return torch.softmax(-(u - m) * (u + m) / 2, dim=-1)
-
-
-def _normalised(k: Tensor) -> Tensor:
-    """Divide each row by its sum; a row of zeros stays a row of zeros."""
-    total = k.sum(dim=-1, keepdim=True)  # (T, 1)
-    return k / torch.where(total > 0, total, 1.0)
 
 
 def _pool(
@@ -357,25 +339,3 @@ def _check_tensor(name: str, tensor: Tensor) -> None:
             f"{name}: expected finite numbers, got {count} NaN or infinite in shape "
             f"{tuple(tensor.shape)}"
         )
-
-
-def _bandwidth(bandwidth: float | Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
-    h = _one_number("bandwidth", bandwidth).reshape(()).to(dtype)
-    if has_values(h) and not (math.isfinite(h.item()) and h.item() > 0):
-        given = bandwidth.item() if isinstance(bandwidth, Tensor) else bandwidth
-        raise ValueError(f"bandwidth: expected a positive finite number (in {dtype}), got {given}")
-    return h.to(device)
-
-
-def _one_number(name: str, number: float | Tensor) -> Tensor:
-    if isinstance(number, Tensor):
-        if number.numel() != 1 or not number.is_floating_point():
-            raise ValueError(
-                f"{name}: expected one floating-point number, got {number.dtype} of shape "
-                f"{tuple(number.shape)}"
-            )
-        return number
-    try:
-        return torch.tensor(float(number), dtype=torch.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: expected one number, got {number!r}") from error

@@ -23,7 +23,8 @@ from attn_utils.widgets.base import (
     numbers_of,
 )
 
-from .pooling import KERNELS, leave_one_out_error, nadaraya_watson
+from .kernels import KERNELS
+from .pooling import leave_one_out_error, nadaraya_watson
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

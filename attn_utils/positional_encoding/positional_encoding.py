@@ -34,6 +34,16 @@ class SinusoidalPositionalEncoding(nn.Module):
         max_len: number of positions in the table.
         base: 10000 in the paper; the slowest hand turns by about 1/base a position.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import SinusoidalPositionalEncoding
+        >>> encoding = SinusoidalPositionalEncoding(num_hiddens=4)
+        >>> encoding(torch.zeros(1, 2, 4))  # sin 0, cos 0, … and sin 1, cos 1, …
+        tensor([[[0.0000, 1.0000, 0.0000, 1.0000],
+                 [0.8415, 0.5403, 0.0100, 0.9999]]])
+        >>> list(encoding.state_dict())  # a formula: nothing to store
+        []
+
     References:
         Vaswani et al. (2017), section 3.5.
     """
@@ -90,6 +100,16 @@ class LearnedPositionalEmbedding(nn.Module):
         num_positions: number of positions.
         num_hiddens: d, width of the input.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import LearnedPositionalEmbedding
+        >>> embedding = LearnedPositionalEmbedding(num_positions=3, num_hiddens=8)
+        >>> added = embedding(torch.zeros(1, 2, 8))
+        >>> torch.equal(added[0], embedding.weight[:2])  # the vectors themselves
+        True
+        >>> sum(p.numel() for p in embedding.parameters())  # 3 positions · 8
+        24
+
     References:
         Dosovitskiy et al. (2021). An image is worth 16x16 words.
     """
@@ -134,6 +154,18 @@ class RotaryEmbedding(nn.Module):
     Args:
         head_dim: d, an even number.
         base: the slowest pair turns by about 1/base a position.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import RotaryEmbedding
+        >>> rotary = RotaryEmbedding(head_dim=8)
+        >>> q, k = torch.rand(1, 8), torch.rand(1, 8)
+        >>> def score(i, j):
+        ...     return rotary(q, torch.tensor([i])) @ rotary(k, torch.tensor([j])).T
+        >>> torch.allclose(score(3, 1), score(42, 40), atol=1e-5)  # the same difference
+        True
+        >>> torch.allclose(score(3, 1), score(3, 2), atol=1e-5)
+        False
 
     References:
         Su et al. (2021). RoFormer: enhanced transformer with rotary position embedding.

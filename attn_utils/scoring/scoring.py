@@ -43,6 +43,19 @@ class LocationAttention(nn.Module):
         key_size: width of a key.
         num_values: S, the number of value slots.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import LocationAttention
+        >>> rule = LocationAttention(query_size=4, key_size=3, num_values=5)
+        >>> q, k = torch.rand(1, 2, 4), torch.rand(1, 1, 3)
+        >>> v = torch.rand(1, 5, 6)
+        >>> output, weights = rule(q, k, v, return_weights=True)
+        >>> output.shape, weights.shape
+        (torch.Size([1, 2, 6]), torch.Size([1, 2, 5]))
+        >>> _, same = rule(q, k, -v, return_weights=True)
+        >>> torch.equal(weights, same)  # what the values hold plays no part
+        True
+
     References:
         Luong et al. (2015), section 3.1, *location*; their *concat* is :class:`AdditiveAttention`.
     """
@@ -112,6 +125,18 @@ class AdditiveAttention(nn.Module):
         num_hiddens: width of the tanh layer.
         dropout: probability of dropping a weight in training.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import AdditiveAttention, length_mask
+        >>> rule = AdditiveAttention(query_size=4, key_size=3, num_hiddens=8)
+        >>> q, k, v = torch.rand(2, 1, 4), torch.rand(2, 5, 3), torch.rand(2, 5, 6)
+        >>> mask = length_mask(torch.tensor([2, 5]), num_keys=5)
+        >>> output, weights = rule(q, k, v, mask, return_weights=True)
+        >>> output.shape, weights.shape
+        (torch.Size([2, 1, 6]), torch.Size([2, 1, 5]))
+        >>> weights[0, 0, 2:]  # behind the first sequence's two keys
+        tensor([0., 0., 0.], grad_fn=<SliceBackward0>)
+
     References:
         Bahdanau et al. (2014). Neural machine translation by jointly learning to align and
         translate.
@@ -171,6 +196,18 @@ class DotProductAttention(nn.Module):
         dropout: probability of dropping a weight in training.
         scaled: divide by √d. Without, the scores' variance grows with d, the softmax saturates and
             its gradient vanishes.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import DotProductAttention
+        >>> q, k, v = torch.rand(2, 3, 4), torch.rand(2, 5, 4), torch.rand(2, 5, 6)
+        >>> rule = DotProductAttention()
+        >>> output, weights = rule(q, k, v, return_weights=True)
+        >>> output.shape, weights.shape
+        (torch.Size([2, 3, 6]), torch.Size([2, 3, 5]))
+        >>> unscaled = DotProductAttention(scaled=False)
+        >>> torch.allclose(unscaled(q / 4**0.5, k, v), output)
+        True
 
     References:
         Vaswani et al. (2017), section 3.2.1; unscaled: Luong et al. (2015).
@@ -235,6 +272,17 @@ class Attn(nn.Module):
         value_size1: number of value slots.
         value_size2: width of a value.
         output_size: width of the output.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import Attn
+        >>> attn = Attn(4, 4, value_size1=5, value_size2=6, output_size=3)
+        >>> Q, K, V = torch.rand(2, 1, 4), torch.rand(2, 1, 4), torch.rand(2, 5, 6)
+        >>> output, weights = attn(Q, K, V)
+        >>> output.shape, weights.shape
+        (torch.Size([2, 1, 3]), torch.Size([2, 5]))
+        >>> sum(p.numel() for p in attn.parameters())  # (4 + 4)·5 + 5 + (4 + 6)·3 + 3
+        78
     """
 
     def __init__(

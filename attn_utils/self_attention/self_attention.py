@@ -23,6 +23,21 @@ class SelfAttention(nn.Module):
         dv: width of values and output; it need not equal dk.
         bias: whether the three layers have a bias.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import SelfAttention, causal_mask
+        >>> attention = SelfAttention(dim=8, dk=4, dv=6)
+        >>> x = torch.rand(1, 3, 8)
+        >>> output, weights = attention(x, return_weights=True)
+        >>> output.shape, weights.shape
+        (torch.Size([1, 3, 6]), torch.Size([1, 3, 3]))
+        >>> backwards = attention(x.flip(1))  # it is blind to the order
+        >>> torch.allclose(backwards, output.flip(1), atol=1e-6)
+        True
+        >>> _, weights = attention(x, causal_mask(3), return_weights=True)
+        >>> weights[0, 0]  # the first position sees itself only
+        tensor([1., 0., 0.], grad_fn=<SelectBackward0>)
+
     References:
         Vaswani et al. (2017). Attention is all you need.
     """

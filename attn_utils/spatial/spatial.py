@@ -30,6 +30,17 @@ class ChannelAttention(nn.Module):
         reduction: by what the hidden layer is narrower than C.
         bias: whether the two layers have biases, as in the authors' code.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import ChannelAttention
+        >>> attention = ChannelAttention(channels=32)
+        >>> x = torch.rand(2, 32, 8, 8)
+        >>> attention.gate(x).shape
+        torch.Size([2, 32, 1, 1])
+        >>> moved = x.roll(3, dims=-1)  # where something stands plays no part
+        >>> torch.allclose(attention.gate(moved), attention.gate(x), atol=1e-6)
+        True
+
     References:
         Woo et al. (2018). CBAM: Convolutional block attention module, equation 2.
     """
@@ -77,6 +88,15 @@ class SpatialAttention(nn.Module):
         ValueError: ``kernel_size`` is below 1 or even: an even kernel has no middle, and the map
             would not fit the image.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import SpatialAttention
+        >>> attention = SpatialAttention(kernel_size=7)
+        >>> attention.gate(torch.rand(2, 32, 8, 8)).shape  # a number for each position
+        torch.Size([2, 1, 8, 8])
+        >>> sum(p.numel() for p in attention.parameters())  # 2 maps · 7 · 7
+        98
+
     References:
         Woo et al. (2018). CBAM: Convolutional block attention module, equation 3.
     """
@@ -121,8 +141,8 @@ class CBAM(nn.Module):
     Published weights are of richer modules than the paper's. timm's need ``batch_norm=True``, the
     authors' ``bias=True`` as well. Under ``torch.no_grad()``, with theirs in their names: ::
 
-        cbam.channel.fc1.weight.copy_(fc1.weight.flatten(1))  # and fc2; biases as they are
-        cbam.spatial.conv.weight.copy_(conv.weight)  # the authors': conv.weight.flip(1)
+        cbam.channel.fc1.weight.copy_(fc1.weight.flatten(1))  # and fc2; biases unchanged
+        cbam.spatial.conv.weight.copy_(conv.weight)  # the authors': flip(1)
         cbam.spatial.norm.load_state_dict(bn.state_dict())
 
     The flip is there because the authors stack [max, mean], and we, the paper and timm [mean, max].
@@ -133,6 +153,18 @@ class CBAM(nn.Module):
         kernel_size: of the spatial attention, odd.
         bias: whether the layers of the channel attention have biases.
         batch_norm: whether the spatial attention normalises its scores.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import CBAM
+        >>> cbam = CBAM(channels=32)
+        >>> x = torch.rand(2, 32, 8, 8)
+        >>> by_channel = cbam.channel.gate(x)
+        >>> by_position = cbam.spatial.gate(x * by_channel)
+        >>> by_channel.shape, by_position.shape
+        (torch.Size([2, 32, 1, 1]), torch.Size([2, 1, 8, 8]))
+        >>> torch.allclose(cbam(x), x * by_channel * by_position)
+        True
 
     References:
         Woo et al. (2018). CBAM: Convolutional block attention module.

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.command(options))
     except (ValueError, OSError) as error:
-        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
+        print(f"attn_utils.teach: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped; what is marked is kept, and the same command goes on", file=sys.stderr)

@@ -97,8 +97,11 @@ def _cached(chapter: str, number: str, code: str, expression: str) -> Any:
         return None
 
 
-def _from_book(chapter: Chapter, exercise: Exercise, *, solved: bool) -> Any:
-    """Return the book's answer to an exercise: its solution, or the stub that is handed out."""
+def code_of(chapter: Chapter, exercise: Exercise, *, solved: bool) -> str:
+    """Return the code of the book's solution, or of the stub that is handed out.
+
+    It is all that the answer needs: imports, definitions, and no check.
+    """
     own = exercise.folds if solved else exercise.stubs
     others = {text for e in chapter.exercises for text in (*e.folds, *e.stubs)} - set(own)
     code: list[str] = []
@@ -109,9 +112,13 @@ def _from_book(chapter: Chapter, exercise: Exercise, *, solved: bool) -> Any:
         if text == (own or ("",))[-1]:
             break
     units = [*map(needs.unit, code), needs.unit(exercise.expression)]
-    chosen = needs.needed(units, [len(units) - 1])[:-1]
-    text = "\n".join(code[number] for number in chosen)
-    return _cached(chapter.stem, exercise.number, text, exercise.expression)
+    return "\n".join(code[number] for number in needs.needed(units, [len(units) - 1])[:-1])
+
+
+def _from_book(chapter: Chapter, exercise: Exercise, *, solved: bool) -> Any:
+    """Return the book's answer to an exercise; None if there is none."""
+    code = code_of(chapter, exercise, solved=solved)
+    return _cached(chapter.stem, exercise.number, code, exercise.expression)
 
 
 def _is_check(statement: str) -> bool:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .quiz import Question
+from .questions import Question
 
 
 def quiz(chapters: Mapping[str, Sequence[Question]]) -> str:

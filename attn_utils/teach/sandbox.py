@@ -32,7 +32,7 @@ from . import landlock, wire
 UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child")
 STARTING = 120.0  # seconds for Python to start and import torch, on a busy machine too
 GRACE = 3.0  # seconds more for the room to say itself that time is up
-KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV", "PYTHONPATH")
 
 
 class Gone(Exception):

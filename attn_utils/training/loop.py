@@ -32,6 +32,20 @@ class History:
     label smoothing. ``valid_loss`` (cross-entropy, in nats) and ``valid_accuracy`` are empty
     without validation data. ``best_epoch`` counts from 1; its weights are those the model ends
     with. ``seconds`` is wall time, resumed runs added up.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from attn_utils import fit
+        >>> inputs = torch.tensor([[-1.0], [1.0]]).repeat(20, 1)
+        >>> data = inputs, torch.tensor([0, 1]).repeat(20)
+        >>> history = fit(
+        ...     nn.Linear(1, 2), train=data, valid=data, epochs=3, progress=False
+        ... )
+        >>> len(history.train_loss), len(history.valid_accuracy)
+        (3, 3)
+        >>> 1 <= history.best_epoch <= 3
+        True
     """
 
     train_loss: list[float] = field(default_factory=list)
@@ -97,6 +111,19 @@ def fit(
             checkpoint that is broken, of another training, or where no file can be written.
         OSError: a checkpoint cannot be written because the disk is full, for instance; the one
             of the epoch before is still there.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from attn_utils import accuracy, fit
+        >>> inputs = torch.tensor([[-1.0], [1.0]]).repeat(20, 1)
+        >>> labels = torch.tensor([0, 1]).repeat(20)  # is the number positive?
+        >>> model = nn.Linear(1, 2)
+        >>> history = fit(model, (inputs, labels), epochs=50, lr=0.1, progress=False)
+        >>> history.train_loss[-1] < 0.1
+        True
+        >>> accuracy(model, inputs, labels)
+        1.0
 
     References:
         Loshchilov & Hutter (2019). Decoupled weight decay regularization.
@@ -203,6 +230,14 @@ def accuracy(model: nn.Module, inputs: Tensor, labels: Tensor, batch_size: int =
 
     Returns:
         A number from 0 to 1.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from attn_utils import accuracy
+        >>> logits = torch.tensor([[3.0, 1.0], [0.0, 2.0], [5.0, 4.0], [1.0, 0.0]])
+        >>> accuracy(nn.Identity(), logits, torch.tensor([0, 1, 1, 1]))
+        0.5
     """
     batch_size = _plain(batch_size)
     check_sizes(batch_size=batch_size)
@@ -216,7 +251,13 @@ def accuracy(model: nn.Module, inputs: Tensor, labels: Tensor, batch_size: int =
 
 
 def best_device() -> torch.device:
-    """Return the fastest device there is: CUDA, else Apple's MPS, else the CPU."""
+    """Return the fastest device there is: CUDA, else Apple's MPS, else the CPU.
+
+    Example:
+        >>> from attn_utils import best_device
+        >>> best_device().type in ("cuda", "mps", "cpu")
+        True
+    """
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

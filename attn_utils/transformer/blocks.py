@@ -29,6 +29,16 @@ class FeedForward(nn.Module):
         activation: φ, "gelu" (in its erf form) or "relu".
         bias: whether both layers have a bias.
         dropout: probability of dropping a hidden number, in training.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import FeedForward
+        >>> mlp = FeedForward(embed_dim=8)
+        >>> x = torch.rand(2, 5, 8)
+        >>> mlp(x).shape
+        torch.Size([2, 5, 8])
+        >>> torch.allclose(mlp(x)[:, 3], mlp(x[:, 3]), atol=1e-6)  # each token by itself
+        True
     """
 
     def __init__(
@@ -103,6 +113,16 @@ class EncoderBlock(Residual):
         dropout: probability of dropping, in training, an attention weight, a hidden number, or an
             entry of what is added.
         eps: added to the variance in the norms.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import EncoderBlock
+        >>> block = EncoderBlock(embed_dim=8, num_heads=2)
+        >>> output, weights = block(torch.rand(3, 5, 8), return_weights=True)
+        >>> output.shape, weights.shape
+        (torch.Size([3, 5, 8]), torch.Size([3, 2, 5, 5]))
+        >>> sum(p.numel() for p in block.parameters())  # 12 D² + 13 D
+        872
 
     References:
         Vaswani et al. (2017), section 3.1. Xiong et al. (2020). On layer normalization in the
@@ -205,6 +225,17 @@ class DecoderBlock(Residual):
         bias: whether the linear layers and the norms have a bias.
         dropout: as in :class:`EncoderBlock`.
         eps: added to the variance in the norms.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import DecoderBlock
+        >>> block = DecoderBlock(embed_dim=8, num_heads=2)
+        >>> x, memory = torch.rand(3, 4, 8), torch.rand(3, 6, 8)
+        >>> output, (back, across) = block(x, memory, return_weights=True)
+        >>> output.shape, back.shape, across.shape
+        (torch.Size([3, 4, 8]), torch.Size([3, 2, 4, 4]), torch.Size([3, 2, 4, 6]))
+        >>> back[0, 0, 0].tolist()  # the first token sees itself only
+        [1.0, 0.0, 0.0, 0.0]
 
     References:
         Vaswani et al. (2017), section 3.1.

@@ -25,7 +25,19 @@ __all__ = ["CausalBlock", "CausalSelfAttention", "KVCache", "LanguageModel", "sa
 
 
 class KVCache(NamedTuple):
-    """Keys (already rotated) and values of the tokens so far, (B, H, S, d) each, of one layer."""
+    """Keys (already rotated) and values of the tokens so far, (B, H, S, d) each, of one layer.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import LanguageModel
+        >>> model = LanguageModel(vocab_size=10, embed_dim=8, num_heads=2, depth=3)
+        >>> _, cache = model.extend(torch.tensor([[3, 1, 4, 1]]))
+        >>> len(cache), cache[0].keys.shape  # a pair for each block: (B, H, S, d)
+        (3, torch.Size([1, 2, 4, 4]))
+        >>> _, cache = model.extend(torch.tensor([[5]]), cache)
+        >>> cache[0].keys.shape  # one token longer
+        torch.Size([1, 2, 5, 4])
+    """
 
     keys: Tensor
     values: Tensor
@@ -46,6 +58,17 @@ class CausalSelfAttention(nn.Module):
         num_heads: H, with D / H even.
         bias: whether the four layers have a bias.
         dropout: probability of dropping a weight in training.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import CausalSelfAttention
+        >>> attention = CausalSelfAttention(embed_dim=8, num_heads=2)
+        >>> x = torch.rand(1, 5, 8)
+        >>> whole, _ = attention(x)
+        >>> first, cache = attention(x[:, :3])
+        >>> rest, _ = attention(x[:, 3:], cache)  # in two pieces
+        >>> torch.allclose(torch.cat([first, rest], dim=1), whole, atol=1e-6)
+        True
     """
 
     def __init__(
@@ -107,6 +130,14 @@ class CausalBlock(Residual):
         hidden: inner width of the feed-forward network; by default 4 D.
         norm_first: pre-norm or post-norm.
         dropout: as in :class:`EncoderBlock`.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import CausalBlock
+        >>> block = CausalBlock(embed_dim=8, num_heads=2)
+        >>> x, cache = block(torch.rand(1, 5, 8))
+        >>> x.shape, cache.values.shape
+        (torch.Size([1, 5, 8]), torch.Size([1, 2, 5, 4]))
     """
 
     def __init__(
@@ -154,6 +185,17 @@ class LanguageModel(nn.Module):
         hidden: inner width of the feed-forward networks; by default 4 D.
         norm_first: pre-norm (with one more norm at the end) or post-norm.
         dropout: as in :class:`EncoderBlock`.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import LanguageModel
+        >>> model = LanguageModel(vocab_size=10, embed_dim=8, num_heads=2, depth=3).eval()
+        >>> prompt = torch.tensor([[3, 1, 4]])
+        >>> model(prompt).shape  # logits of what follows each token
+        torch.Size([1, 3, 10])
+        >>> text = model.generate(prompt, steps=5)
+        >>> text.shape, text[0, :3].tolist()
+        (torch.Size([1, 8]), [3, 1, 4])
 
     References:
         Radford et al. (2019). Language models are unsupervised multitask learners. Su et al.
@@ -288,6 +330,16 @@ def sample(
 
     Returns:
         Indices, (…).
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import sample
+        >>> logits = torch.tensor([0.0, 2.0, 1.0, -1.0])
+        >>> sample(logits, temperature=0).item()  # always the likeliest
+        1
+        >>> drawn = sample(logits.expand(1000, 4), top_k=2)
+        >>> sorted(set(drawn.tolist()))  # only the two likeliest
+        [1, 2]
     """
     V = logits.shape[-1]
     if not 0 <= temperature < float("inf"):

@@ -19,6 +19,14 @@ class TransformerEncoder(nn.Module):
 
     Positions are not its business: add them to the input. ``depth`` is the number of blocks; all
     other arguments are those of :class:`EncoderBlock`.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import TransformerEncoder
+        >>> encoder = TransformerEncoder(embed_dim=8, num_heads=2, depth=3)
+        >>> output, weights = encoder(torch.rand(2, 5, 8), return_weights=True)
+        >>> output.shape, len(weights)
+        (torch.Size([2, 5, 8]), 3)
     """
 
     def __init__(
@@ -75,6 +83,20 @@ class TransformerDecoder(nn.Module):
     """A stack of decoder blocks that read a memory; after pre-norm blocks one last norm.
 
     ``depth`` is the number of blocks; all other arguments are those of :class:`DecoderBlock`.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import TransformerDecoder, TransformerEncoder
+        >>> encoder = TransformerEncoder(embed_dim=8, num_heads=2, depth=3)
+        >>> decoder = TransformerDecoder(embed_dim=8, num_heads=2, depth=3)
+        >>> memory = encoder(torch.rand(2, 6, 8))
+        >>> x = torch.rand(2, 4, 8)
+        >>> output = decoder(x, memory)
+        >>> output.shape
+        torch.Size([2, 4, 8])
+        >>> x[:, 3] = 0.0  # the last token changes: those before it do not see that
+        >>> torch.equal(decoder(x, memory)[:, :3], output[:, :3])
+        True
     """
 
     def __init__(

@@ -22,6 +22,18 @@ def load_writer() -> LanguageModel:
 
     Returns:
         The model in evaluation mode.
+
+    Example:
+        >>> import torch
+        >>> from pathlib import Path
+        >>> import attn_utils
+        >>> folder = Path(attn_utils.__file__).parent / "texts"
+        >>> novel = (folder / "pride-and-prejudice.txt").read_text(encoding="utf-8")
+        >>> letters = sorted(set(novel))
+        >>> prompt = torch.tensor([[letters.index(letter) for letter in "Mr. Benn"]])
+        >>> text = attn_utils.load_writer().generate(prompt, steps=2, temperature=0)
+        >>> "".join(letters[i] for i in text[0])
+        'Mr. Bennet'
     """
     with np.load(Path(__file__).with_name("writer.npz"), allow_pickle=False) as file:
         state = {name: torch.from_numpy(file[name].astype(np.float32)) for name in file.files}

@@ -82,6 +82,17 @@ def load_vit_checkpoint(
         ValueError: a file that is broken, foreign or of a model of another kind; tensors that are
             missing are named as in the model, unexpected ones and shapes as in the file.
         FileNotFoundError: no such file.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import VisionTransformer, load_vit_checkpoint
+        >>> sizes = {"img_size": 32, "embed_dim": 16, "depth": 2, "num_heads": 4}
+        >>> trained, model = VisionTransformer(**sizes), VisionTransformer(**sizes)
+        >>> load_vit_checkpoint(model, trained.state_dict())  # nothing was adapted
+        []
+        >>> images = torch.rand(1, 3, 32, 32)
+        >>> torch.equal(model(images), trained(images))
+        True
     """
     if not isinstance(model, VisionTransformer):
         raise ValueError(f"model: expected a VisionTransformer, got {type(model).__name__}")

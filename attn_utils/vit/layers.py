@@ -37,6 +37,18 @@ class DropPath(nn.Module):
     Args:
         drop_prob: p; 1 drops every sample.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import DropPath
+        >>> drop = DropPath(0.5)
+        >>> dropped = drop(torch.ones(1000, 3))
+        >>> dropped.unique().tolist()  # a sample is skipped, or doubled to keep the mean
+        [0.0, 2.0]
+        >>> (dropped[:, 0] == dropped[:, 2]).all().item()  # as a whole
+        True
+        >>> drop.eval()(torch.ones(2)).tolist()
+        [1.0, 1.0]
+
     References:
         Huang et al. (2016). Deep networks with stochastic depth.
     """
@@ -76,6 +88,15 @@ class PatchEmbedding(nn.Module):
     Attributes:
         grid_size: how many patches there are downwards and across.
         num_patches: N, their product.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import PatchEmbedding
+        >>> embedding = PatchEmbedding(32, patch_size=8, in_channels=3, embed_dim=16)
+        >>> embedding.grid_size, embedding.num_patches
+        ((4, 4), 16)
+        >>> embedding(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 16, 16])
     """
 
     def __init__(
@@ -239,6 +260,16 @@ def resize_position_embedding(
 
     Returns:
         (1, P + N', D) in the same dtype; ``pos_embed`` itself if the grid is the same.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import resize_position_embedding
+        >>> learned = torch.rand(1, 1 + 14 * 14, 8)  # 224 × 224 pixels, patches of 16
+        >>> resized = resize_position_embedding(learned, (24, 24))  # for 384 × 384
+        >>> resized.shape
+        torch.Size([1, 577, 8])
+        >>> torch.equal(resized[:, 0], learned[:, 0])  # the class token
+        True
     """
     if not isinstance(pos_embed, Tensor) or pos_embed.ndim != 3 or len(pos_embed) != 1:
         got = tuple(pos_embed.shape) if isinstance(pos_embed, Tensor) else type(pos_embed).__name__

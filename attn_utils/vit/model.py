@@ -59,6 +59,18 @@ class VisionTransformer(nn.Module):
         num_features: width of what the head reads, D or ``representation_size``.
         num_classes: width of the logits, or 0.
 
+    Example:
+        >>> import torch
+        >>> from attn_utils import VisionTransformer
+        >>> model = VisionTransformer(
+        ...     32, patch_size=8, num_classes=10, embed_dim=16, depth=2, num_heads=4
+        ... )
+        >>> images = torch.rand(5, 3, 32, 32)
+        >>> model(images).shape
+        torch.Size([5, 10])
+        >>> model.forward_features(images).shape  # the class token and 4 × 4 patches
+        torch.Size([5, 17, 16])
+
     References:
         Dosovitskiy et al. (2021). An image is worth 16×16 words. Touvron et al. (2021). Training
         data-efficient image transformers & distillation through attention.

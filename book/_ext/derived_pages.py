@@ -1,8 +1,8 @@
 """Sphinx extension: what the chapters say of themselves is not written a second time.
 
-The API page and the index of solutions hold a block each, ::
+The index of solutions and the overview of the API hold a block each, ::
 
-    ```{derived} api
+    ```{derived} solutions
     ```
 
 in whose place the chapters of _toc.yml stand, in their order. It is replaced in the source, before
@@ -10,10 +10,16 @@ the page is parsed, since a directive cannot make headings.
 
 A chapter's folder in attn_utils is the one that its self-checks name: the notebook with
 ``check("pooling.by_hand", …)`` belongs to ``attn_utils/pooling``.
+
+Each folder and file of attn_utils with public names (``__all__``) has an API page of its own.
+Sphinx reads files only, so these pages are written to ``book/api/`` before Sphinx looks for them;
+_toc.yml lists that folder as a whole, and git ignores it.
 """
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import re
 from dataclasses import dataclass
@@ -120,32 +126,121 @@ def widgets_of(folder: str) -> list[str]:
     return [name for name, widget in all_widgets().items() if widget.__module__ == module]
 
 
-def api(chapter: Chapter) -> str:
-    """Write a chapter's section of the API page: its public names, then its widgets."""
-    module = f"attn_utils.{chapter.folder}"
-    widgets = [f"autoclass:: {module}.widget.{name}" for name in widgets_of(chapter.folder)]
-    documented = [f".. {what}\n   :members:\n" for what in (f"automodule:: {module}", *widgets)]
-    return "\n".join([f"## {chapter.title}", "", "```{eval-rst}", *documented, "```"])
+def modules(root: Path) -> list[str]:
+    """Return the folders and files of attn_utils that have public names, in alphabetical order.
+
+    A file that only repeats the names of others, under which they were known once, is not among
+    them.
+    """
+    package = root / "attn_utils"
+    folders = [file.parent.name for file in package.glob("*/__init__.py")]
+    files = [file.stem for file in package.glob("*.py") if file.stem != "__init__"]
+    return sorted(
+        [name for name in folders if public_names(name)]
+        + [name for name in files if any(is_defined_in(name, what) for what in public_names(name))]
+    )
 
 
-def solutions(chapter: Chapter) -> str:
+def public_names(module: str) -> list[str]:
+    """Return what a folder or file of attn_utils lists in ``__all__``."""
+    return list(getattr(importlib.import_module(f"attn_utils.{module}"), "__all__", ()))
+
+
+def is_defined_in(module: str, name: str) -> bool:
+    """Tell whether a public name is defined in the file itself."""
+    value = getattr(importlib.import_module(f"attn_utils.{module}"), name)
+    return bool(getattr(value, "__module__", None) == f"attn_utils.{module}")
+
+
+def explained_files(root: Path, module: str) -> list[str]:
+    """Return the files of a folder to whose own docstrings others refer, as for the mask rules."""
+    sources = [file.read_text(encoding="utf-8") for file in (root / "attn_utils").rglob("*.py")]
+    referred = {name for source in sources for name in re.findall(r":mod:`~?([\w.]+)`", source)}
+    return sorted(name for name in referred if name.startswith(f"attn_utils.{module}."))
+
+
+def api_page(root: Path, module: str, chapter: Chapter | None) -> str:
+    """Write the page of a folder or file: whose chapter it is, its public names, its widgets."""
+    what = f"The module `attn_utils.{module}`"
+    if chapter:
+        page = f"{{doc}}`../{chapter.notebook.stem}`"
+        what += f"; chapter {chapter.number}, {page}, derives what it holds"
+    documented = [
+        *(f".. automodule:: {name}\n" for name in explained_files(root, module)),
+        f".. automodule:: attn_utils.{module}\n   :members:\n",
+        *(
+            f".. autoclass:: attn_utils.{module}.widget.{name}\n   :members:\n"
+            for name in widgets_of(module)
+        ),
+    ]
+    return "\n".join([f"# {module}", "", f"{what}.", "", "```{eval-rst}", *documented, "```", ""])
+
+
+def write_api_pages(root: Path) -> None:
+    """Bring ``book/api/`` up to date; a page that stays the same is not touched."""
+    if not (root / "book" / "api.md").exists():
+        return
+    folder = root / "book" / "api"
+    folder.mkdir(exist_ok=True)
+    chapter_of = {chapter.folder: chapter for chapter in chapters(root)}
+    pages = {
+        folder / f"{module}.md": api_page(root, module, chapter_of.get(module))
+        for module in modules(root)
+    }
+    for file in folder.iterdir():
+        if file not in pages:
+            file.unlink()
+    for file, text in pages.items():
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+
+
+def listed(module: str) -> str:
+    """Write a module's entry in the overview: the first line of its docstring, and its names."""
+    name = f"attn_utils.{module}"
+    value = importlib.import_module(name)
+    said = (inspect.getdoc(value) or "").partition("\n")[0].replace("``", "`")
+    shown = [f"{name}.{what}" for what in public_names(module) if callable(getattr(value, what))]
+    shown += [f"{name}.widget.{what}" for what in widgets_of(module)]
+    links = ", ".join(f"{{py:obj}}`~{full}`" for full in shown)
+    return f"{{doc}}`{name} <api/{module}>`\n: {said}\n\n  {links}\n"
+
+
+def api(root: Path, book: list[Chapter]) -> str:
+    """Write the overview of the API: the chapters' folders, then what they stand on."""
+    of_chapters = [chapter.folder for chapter in book]
+    others = [module for module in modules(root) if module not in of_chapters]
+    parts = {"The chapters": of_chapters, "What they stand on": others}
+    return "\n".join(
+        line
+        for heading, names in parts.items()
+        for line in (f"## {heading}", "", *map(listed, names))
+    )
+
+
+def solutions(root: Path, book: list[Chapter]) -> str:
+    """Write the index of solutions: a section for each chapter."""
+    return "\n\n".join(map(solutions_of, book))
+
+
+def solutions_of(chapter: Chapter) -> str:
     """Write a chapter's section of the index of solutions."""
     file = chapter.notebook
-    listed = [f"- [{e.title}]({file.name}#{e.anchor}) ({e.kind})" for e in chapter.exercises]
+    entries = [f"- [{e.title}]({file.name}#{e.anchor}) ({e.kind})" for e in chapter.exercises]
     heading = f"## Chapter {chapter.number}: {{doc}}`{chapter.title} <{file.stem}>`"
-    return "\n".join([heading, "", *listed])
+    return "\n".join([heading, "", *entries])
 
 
 PAGES = {"api": api, "solutions": solutions}
 
 
-def derive(text: str, book: list[Chapter]) -> str:
+def derive(text: str, root: Path, book: list[Chapter]) -> str:
     """Put the chapters in the place of the blocks."""
 
     def sections(block: re.Match[str]) -> str:
         if block[1] not in PAGES:
             raise ExtensionError(f"derived: expected one of {sorted(PAGES)}, got {block[1]!r}")
-        return "\n\n".join(PAGES[block[1]](chapter) for chapter in book)
+        return PAGES[block[1]](root, book)
 
     return BLOCK.sub(sections, text)
 
@@ -158,10 +253,12 @@ def fill_page(app: Sphinx, page: str, source: list[str]) -> None:
     book = chapters(root)
     for file in (root / "_toc.yml", *(chapter.notebook for chapter in book)):
         app.env.note_dependency(str(file))
-    source[0] = derive(source[0], book)
+    source[0] = derive(source[0], root, book)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
+    # before sphinx_external_toc (900) leaves out the files that _toc.yml does not list
+    app.connect("config-inited", lambda app, _: write_api_pages(Path(app.srcdir)), priority=850)
     app.connect("source-read", fill_page)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

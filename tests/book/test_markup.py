@@ -42,6 +42,17 @@ def test_every_picture_says_what_is_to_be_seen(path: str) -> None:
         assert not SAYS_FIGURE.search(alt), f"say what is to be seen: {alt!r}"
 
 
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_describes_itself(path: str) -> None:
+    described = soup(path).select_one('head meta[name="description"]')
+    assert described is not None
+    assert 50 <= len(str(described["content"])) <= 200
+    icon = soup(path).select_one('head link[rel="apple-touch-icon"]')
+    assert icon is not None
+    with Image.open(target(path, icon, "href")) as image:
+        assert image.size == (180, 180)
+
+
 @pytest.mark.parametrize("path", CHAPTERS)
 def test_every_drawn_figure_has_a_name_and_a_caption(path: str) -> None:
     for image in soup(path).select(".cell_output img"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.pages import ALIVE, CHAPTERS, PAGES, SITE, Watch, new_context
 
@@ -54,6 +54,28 @@ MARK_LOOKS = """() => {
 }"""
 
 
+# Code, formulas and tables that are wider than their column, with nothing that shows it: they
+# neither stay inside the column nor scroll inside a box with shadows at its sides (book.css). What
+# is folded is opened first.
+CUT_OFF = """() => {
+  document.querySelectorAll(".bd-article details").forEach((fold) => { fold.open = true; });
+  const scrolls = (e) => ["auto", "scroll"].includes(getComputedStyle(e).overflowX);
+  const cutOff = (element) => {
+    let box = element;
+    while (!scrolls(box) && !box.matches(".bd-article")) box = box.parentElement;
+    if (!scrolls(box)) {
+      const [inner, column] = [element, box].map((e) => e.getBoundingClientRect());
+      return inner.right > column.right + 1;
+    }
+    const signed = getComputedStyle(box).backgroundImage.includes("gradient");
+    return box.scrollWidth > box.clientWidth + 1 && !signed;
+  };
+  const all = document.querySelectorAll(".bd-article :is(pre, table, mjx-container)");
+  return [...all].filter((e) => !e.closest(".aw") && e.checkVisibility() && cutOff(e))
+    .map((e) => e.outerHTML.slice(0, 150));
+}"""
+
+
 @dataclass(frozen=True)
 class Visit:
     """What a reader's first visit to a page brought to light."""
@@ -61,12 +83,14 @@ class Visit:
     path: str
     bad: list[str]
     title: str
+    first_formula: int | None
     formulas: int
     typeset: int
     refused: int
     width: int
     window: int
     findings: list[tuple[str, str]]
+    cut_off: list[str]
     requests: list[str]
     sizes: list[float]
 
@@ -114,20 +138,23 @@ def visit(request: pytest.FixtureRequest, path: str, site: str) -> Visit:
     loaded = [key for key, url in urls.items() if "/_images/" not in url]
     requests = [urls[key] for key in loaded if urls[key].startswith("http")]
     weights = [sizes.get(key, 0) for key in loaded]
-    if page.locator(".math").count():
-        page.wait_for_function("() => window.MathJax?.startup?.document?.lazyTypesetAll")
-        page.evaluate("() => MathJax.startup.document.lazyTypesetAll()")
-    width, window = page.evaluate("() => [document.documentElement.scrollWidth, innerWidth]")
+    first_formula = page.evaluate(
+        "() => document.querySelector('.math')?.getBoundingClientRect().top"
+    )
+    page.evaluate("() => window.typesetFormulas?.()")
+    width, window = page.evaluate("() => [document.documentElement.scrollWidth, screen.width]")
     visit = Visit(
         path=path,
         bad=list(watch.bad),
         title=page.title(),
+        first_formula=first_formula,
         formulas=page.locator(".math").count(),
         typeset=page.locator("mjx-container").count(),
         refused=page.locator("mjx-merror, [data-mjx-error]").count(),
         width=width,
         window=window,
         findings=findings(page),
+        cut_off=page.evaluate(CUT_OFF),
         requests=requests,
         sizes=weights,
     )
@@ -145,8 +172,18 @@ def test_page_shows_its_formulas(visit: Visit) -> None:
     assert visit.refused == 0, "TeX that MathJax refuses"
 
 
+def test_first_screen_of_a_chapter_needs_no_formula(visit: Visit) -> None:
+    """MathJax costs as much as half of the rest: words and simple letters do for the goals."""
+    if visit.path in CHAPTERS:
+        assert visit.first_formula is None or visit.first_formula > 900
+
+
 def test_page_does_not_scroll_sideways(visit: Visit) -> None:
     assert visit.width <= visit.window
+
+
+def test_nothing_is_cut_off_without_a_sign(visit: Visit) -> None:
+    assert visit.cut_off == []
 
 
 def test_page_is_accessible(visit: Visit) -> None:
@@ -157,6 +194,29 @@ def test_page_stays_light(visit: Visit) -> None:
     if visit.path in ALIVE:
         assert sum(visit.sizes) <= 0.75e6
         assert len(visit.requests) <= 35
+
+
+def test_formulas_come_when_the_reader_goes_on(watch: Watch) -> None:
+    page = watch.open(CHAPTERS[2])
+    last = page.locator(".math").last
+    assert not page.evaluate("() => 'version' in window.MathJax"), "nothing on the screen needs it"
+    last.scroll_into_view_if_needed()
+    last.locator("mjx-container").wait_for()
+    assert page.locator(".math:not(:has(mjx-container))").count() > 0, "those far away can wait"
+    page.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".math:not(:has(mjx-container))").count() == 0, "all of them are printed"
+    assert watch.bad == []
+
+
+def test_code_that_scrolls_can_be_reached_by_keyboard(phone: BrowserContext, site: str) -> None:
+    page = Watch(phone, site).open(CHAPTERS[2])
+    wide = page.locator("pre").evaluate_all(
+        "all => all.findIndex((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth)"
+    )
+    code = page.locator("pre").nth(wide)
+    code.scroll_into_view_if_needed()
+    expect(code).to_have_attribute("tabindex", "0")
+    page.close()
 
 
 @pytest.mark.parametrize("path", [ALIVE[0], ALIVE[-1]])

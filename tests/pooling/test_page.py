@@ -253,8 +253,7 @@ def test_a_finger_drags_the_query_and_scrolls_elsewhere(phone: BrowserContext, s
     watch = Watch(phone, site)
     page = watch.open(PATH)
     box = explorer(page)
-    page.wait_for_function("() => window.MathJax?.startup?.document?.lazyTypesetAll")
-    page.evaluate("() => MathJax.startup.document.lazyTypesetAll()")  # nothing moves later
+    page.evaluate("() => typesetFormulas()")  # nothing moves later
     touch = page.context.new_cdp_session(page)
 
     def swipe(target: Locator, right: float, down: float) -> float:

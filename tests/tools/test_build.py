@@ -312,6 +312,14 @@ def test_everything_is_read_again_when_the_house_changes(builder: Builder, file:
     assert builder.runs == [[], []]
 
 
+def test_pages_that_the_build_writes_are_no_change(builder: Builder) -> None:
+    builder.build()
+    (builder.root / "book" / "api").mkdir()
+    (builder.root / "book" / "api" / "scoring.md").write_text("# attn_utils.scoring\n")
+    builder.build()
+    assert builder.runs == [[]]
+
+
 def test_a_renamed_asset_is_a_change(builder: Builder) -> None:
     asset = builder.root / "book" / "assets" / "a.svg"
     asset.parent.mkdir()

@@ -1,11 +1,11 @@
-"""The API page and the index of solutions, derived from the chapters; no book is built."""
+"""The API pages and the index of solutions, derived from the chapters; no book is built."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +14,19 @@ from sphinx.errors import ExtensionError
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
-from derived_pages import Chapter, Exercise, anchor, chapters, derive, fill_page  # noqa: E402
+import derived_pages  # noqa: E402
+from derived_pages import (  # noqa: E402
+    Chapter,
+    Exercise,
+    anchor,
+    api_page,
+    chapters,
+    derive,
+    fill_page,
+    modules,
+    public_names,
+    write_api_pages,
+)
 
 TASKS = """## Exercises
 
@@ -87,18 +99,71 @@ def test_anchors_are_those_of_the_page() -> None:
     assert anchor(title) == "exercise-55--think-how-much-of-w_q-and-w_k-can-be-known"
 
 
-def test_the_api_page_has_names_and_widgets_of_each_chapter(scoring: Chapter) -> None:
-    page = derive("# API\n\n```{derived} api\n```\n\n## Plots\n", [scoring])
-    assert page == (
-        "# API\n\n## Scoring functions\n\n```{eval-rst}\n.. automodule:: attn_utils.scoring\n"
-        "   :members:\n\n.. autoclass:: attn_utils.scoring.widget.ScoringExplorer\n   :members:\n\n"
-        "```\n\n"
-        "## Plots\n"
+def test_an_api_page_has_names_and_widgets_of_a_module(scoring: Chapter) -> None:
+    assert api_page(ROOT, "scoring", scoring) == (
+        "# scoring\n\nThe module `attn_utils.scoring`; "
+        "chapter 3, {doc}`../03-scoring-functions`, derives what it holds.\n\n"
+        "```{eval-rst}\n.. automodule:: attn_utils.scoring\n   :members:\n\n"
+        ".. autoclass:: attn_utils.scoring.widget.ScoringExplorer\n   :members:\n\n```\n"
     )
 
 
+def test_an_api_page_shows_the_rules_that_docstrings_refer_to() -> None:
+    page = api_page(ROOT, "core", None)
+    assert page.startswith(
+        "# core\n\nThe module `attn_utils.core`.\n\n"
+        "```{eval-rst}\n.. automodule:: attn_utils.core.masks\n"
+    )
+
+
+def test_every_public_name_has_its_place_on_one_api_page() -> None:
+    import attn_utils
+
+    placed = [name for module in modules(ROOT) for name in public_names(module)]
+    public = {
+        name
+        for name, value in vars(attn_utils).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType) and value is not Any
+    }
+    assert len(placed) == len(set(placed))
+    assert set(placed) == public
+
+
+def test_api_pages_follow_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "book" / "api"
+    monkeypatch.setattr(derived_pages, "chapters", lambda root: [])
+    monkeypatch.setattr(derived_pages, "modules", lambda root: ["plots", "data"])
+    write_api_pages(tmp_path)
+    assert not folder.exists()  # a book without an overview of the API
+
+    folder.mkdir(parents=True)
+    folder.with_suffix(".md").touch()
+    (folder / "gone.md").touch()
+    write_api_pages(tmp_path)
+    assert sorted(file.name for file in folder.iterdir()) == ["data.md", "plots.md"]
+
+    before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+    (folder / "data.md").write_text("An older page")
+    write_api_pages(tmp_path)
+    assert (folder / "data.md").read_text().startswith("# data\n")
+    assert (folder / "plots.md").stat().st_mtime_ns == before[folder / "plots.md"]
+
+
+def test_the_overview_leads_to_every_module(scoring: Chapter) -> None:
+    page = derive("# API\n\n```{derived} api\n```\n\n## Widgets\n", ROOT, [scoring])
+    chapters_part, _, others = page.partition("## What they stand on")
+    assert chapters_part.startswith(
+        "# API\n\n## The chapters\n\n{doc}`attn_utils.scoring <api/scoring>`\n"
+        ": Scoring functions: three rules that turn queries and keys into attention weights.\n\n"
+        "  {py:obj}`~attn_utils.scoring.AdditiveAttention`, "
+    )
+    assert "{py:obj}`~attn_utils.scoring.widget.ScoringExplorer`" in chapters_part
+    assert [f"<api/{module}>" in others for module in ("core", "data", "plots")] == [True] * 3
+    assert "<api/masks>" not in others  # other names of what core has
+
+
 def test_the_index_lists_every_exercise_of_each_chapter(scoring: Chapter) -> None:
-    lines = derive("```{derived} solutions\n```\n", [scoring, scoring]).split("\n")
+    lines = derive("```{derived} solutions\n```\n", ROOT, [scoring, scoring]).split("\n")
     assert lines[:3] == [
         "## Chapter 3: {doc}`Scoring functions <03-scoring-functions>`",
         "",
@@ -111,7 +176,7 @@ def test_the_index_lists_every_exercise_of_each_chapter(scoring: Chapter) -> Non
 
 def test_an_unknown_list_is_refused() -> None:
     with pytest.raises(ExtensionError, match=r"expected one of \['api', 'solutions'\], got 'apis'"):
-        derive("```{derived} apis\n```", [])
+        derive("```{derived} apis\n```", ROOT, [])
 
 
 def test_a_page_is_read_again_when_a_chapter_changes(tmp_path: Path, scoring: Chapter) -> None:

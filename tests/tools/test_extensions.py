@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import nbformat
+import pydata_sphinx_theme
 import pytest
 from chinese_terms import add_titles, names_in
 from content_policy import digest, policy_for, write_policy
@@ -20,7 +21,7 @@ from docutils.utils import new_document
 from failing_cell import name_cell
 from kernel_guard import is_own_interpreter, set_threads
 from launch_buttons import add_buttons, repository
-from light_pages import icons_in_use, lighten, without_idle_scripts
+from light_pages import icons_in_use, lighten, measuring_late, without_idle_scripts
 from live_widgets import slim_state
 from myst_nb.core.execute.base import ExecutionError
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
@@ -177,11 +178,26 @@ def test_the_pages_of_a_failed_build_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "_static" / "scripts").mkdir()
     script = tmp_path / "_static" / "scripts" / "fontawesome.js"
     script.touch()
+    shutil.copy(THEME_SCRIPT, script.parent)
     app = SimpleNamespace(outdir=tmp_path)
     lighten(app, RuntimeError("a cell failed"))  # type: ignore[arg-type]
     assert script.exists()
-    lighten(app, None)  # type: ignore[arg-type]
-    assert not script.exists()
+    for _ in range(2):  # an earlier build may have done it
+        lighten(app, None)  # type: ignore[arg-type]
+        assert not script.exists()
+
+
+THEME = Path(pydata_sphinx_theme.__file__).parent
+THEME_SCRIPT = next(THEME.rglob("static/scripts/pydata-sphinx-theme.js"))
+
+
+def test_the_themes_script_measures_what_is_laid_out() -> None:
+    script = THEME_SCRIPT.read_text(encoding="utf-8")
+    late = measuring_late(script)
+    assert late.count("MutationObserver") == script.count("MutationObserver") - 1
+    assert "new ResizeObserver(()=>{e.tabIndex=e.scrollWidth>e.clientWidth||" in late
+    with pytest.raises(ExtensionError, match="got 0"):
+        measuring_late("another version")
 
 
 PAGE = (

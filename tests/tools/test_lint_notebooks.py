@@ -38,6 +38,8 @@ FIGURE = {
         "figure": {"caption": "The identity.", "name": "fig-identity"},
     }
 }
+EFFORT = "*About 10 minutes, easy.*\n\n"
+TASK = f"### Exercise 1.1 – x\n\n{EFFORT}"
 SOLUTION = {"tags": ["hide-cell"], "jupyter": {"source_hidden": True}}
 
 
@@ -74,8 +76,15 @@ GOOD = [
     code("x = torch.rand(3)\nassert x.shape == (3,)"),
     code("show_heatmaps(torch.eye(3)[None, None], 'Keys', 'Queries')", **FIGURE),
     md("## Exercises"),
-    md("### Exercise 1.1 – sums\n\nWhy?\n\n" + HINT + "\n" + box("solution", "Solution", "So.")),
-    md("### Exercise 1.2 – code\n\nDo it.\n\n" + HINT),
+    md(
+        "### Exercise 1.1 – sums\n\n"
+        + EFFORT
+        + "Why?\n\n"
+        + HINT
+        + "\n"
+        + box("solution", "Solution", "So.")
+    ),
+    md("### Exercise 1.2 – code\n\n" + EFFORT + "Do it.\n\n" + HINT),
     code("def answer():\n    ..."),
     code("# Solution 1.2\ndef answer():\n    return 1", **SOLUTION),
     md("## Quiz\n\n**What is the sum of a row?**\n\n" + RIGHT + "\n" + WRONG),
@@ -211,33 +220,53 @@ BAD: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         ["cell 2: is hidden and has 32 lines; at most 30"],
     ),
     "no hint": (
-        [TITLE, md("### Exercise 1.1 – x\n\n" + box("solution", "Solution", "So."))],
+        [TITLE, md(TASK + box("solution", "Solution", "So."))],
         ["cell 2: Exercise 1.1 has no hint"],
     ),
     "no solution": (
         [
             TITLE,
-            md("### Exercise 1.1 – x\n\n" + HINT),
+            md(TASK + HINT),
             md("### Another heading\n\n" + box("solution", "Solution", "So.")),
         ],
         ["cell 2: Exercise 1.1 has no solution"],
     ),
     "solution of another": (
-        [TITLE, md("### Exercise 1.1 – x\n\n" + HINT), code("# Solution 1.2\n1", **SOLUTION)],
+        [
+            TITLE,
+            md(TASK + HINT),
+            code("# Solution 1.2\n1", **SOLUTION),
+        ],
         [
             "cell 2: Exercise 1.1 has no solution",
             "cell 3: solves Exercise 1.2, which does not exist",
         ],
     ),
     "open solution": (
-        [TITLE, md("### Exercise 1.1 – x\n\n" + HINT), code("# Solution 1.1\n1")],
+        [TITLE, md(TASK + HINT), code("# Solution 1.1\n1")],
         [
             "cell 3: shows the solution 1.1 openly: tag it hide-cell",
             "cell 3: the solution 1.1 needs jupyter.source_hidden for JupyterLab",
         ],
     ),
+    **{
+        f"effort {effort!r}": (
+            [
+                TITLE,
+                md(TASK.replace(EFFORT, f"{effort}\n\n") + HINT + box("solution", "S", "So.")),
+            ],
+            [
+                "cell 2: Exercise 1.1 should say '*About 10 minutes, easy.*' (or medium, hard) "
+                "below its heading"
+            ],
+        )
+        for effort in ("", "*About ten minutes, easy.*", "*About 10 minutes, tricky.*")
+    },
     "exercise twice": (
-        [TITLE, *[md("### Exercise 1.1 – x\n\n" + HINT + box("solution", "S", "So."))] * 2],
+        [
+            TITLE,
+            *[md(TASK + HINT + box("solution", "S", "So."))] * 2,
+        ],
         ["cell 3: there is more than one Exercise 1.1"],
     ),
     **{
@@ -366,3 +395,21 @@ def test_the_command_prints_problems_and_says_so_in_its_exit_status(
     assert capsys.readouterr().out == ""
     assert tool.main([str(good), str(bad)]) == 1
     assert capsys.readouterr().out == f"{bad}: cell 2: has a second heading of level 1\n"
+
+
+@pytest.mark.parametrize(
+    ("stated", "problems"),
+    [
+        ("*Time to read:* 5 minutes, and about 20 for the exercises.", []),
+        ("*Time to read:* 5 minutes, and about 30 for the exercises.", [1]),
+        ("*Time to read:* 5 minutes, and as long again for the exercises.", [1]),
+    ],
+)
+def test_a_chapter_says_how_long_its_exercises_take(
+    tmp_path: Path, stated: str, problems: list[int]
+) -> None:
+    tasks = [md(TASK.replace("1.1", f"1.{n}") + HINT + box("solution", "S", "So.")) for n in (1, 2)]
+    path = tmp_path / "01-chapter.ipynb"
+    path.write_text(json.dumps(notebook([md(f"# Title\n\n{stated}"), *tasks])), encoding="utf-8")
+    expected = "cell 1: should say 'and about 20 for the exercises', the sum of their minutes"
+    assert tool.lint(path) == [f"{path}: {expected}" for _ in problems]

@@ -11,7 +11,7 @@ pairs of a cell number (None for the notebook as a whole) and a message. A new r
 from collections.abc import Callable, Iterator
 
 from .boxes import boxes_render
-from .exercises import exercises_are_complete
+from .exercises import effort_is_stated, exercises_are_complete
 from .layout import cell_length, starts_with_title
 from .notebook import Finding, Notebook
 from .randomness import randomness_is_seeded
@@ -27,5 +27,6 @@ RULES: tuple[Callable[[Notebook], Iterator[Finding]], ...] = (
     randomness_is_seeded,
     boxes_render,
     exercises_are_complete,
+    effort_is_stated,
     reading_time_is_stated,
 )

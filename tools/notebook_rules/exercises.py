@@ -1,4 +1,4 @@
-"""Each exercise has a hint and a solution."""
+"""Each exercise has a hint and a solution, and says how long it takes and how hard it is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from .notebook import Finding, Notebook, mapping
 
 EXERCISE = re.compile(r"Exercise (\d+\.\d+)\b")
 SOLUTION = re.compile(r"#\s*Solution (\d+\.\d+)\b")
+EFFORT = re.compile(r"\*About (\d+) minutes, (?:easy|medium|hard)\.\*$")
+TOTAL = re.compile(r"\*Time to read:\*+ [^.]*?\babout (\d+) for the exercises")
 
 
 @dataclass
@@ -20,6 +22,7 @@ class Exercise:
     cell: int
     number: str
     parts: set[str] = field(default_factory=set)
+    minutes: int | None = None  # as it says itself
 
 
 def exercises_are_complete(notebook: Notebook) -> Iterator[Finding]:
@@ -45,6 +48,25 @@ def exercises_are_complete(notebook: Notebook) -> Iterator[Finding]:
             yield cell.number, problem
 
 
+def effort_is_stated(notebook: Notebook) -> Iterator[Finding]:
+    """Each exercise says its minutes and its difficulty, and a chapter the minutes of all.
+
+    Points for grading follow from the difficulty; the lines are read by ``attn_utils.teach``.
+    """
+    exercises = _exercises(notebook)
+    for exercise in exercises:
+        if exercise.minutes is None:
+            wanted = "'*About 10 minutes, easy.*' (or medium, hard) below its heading"
+            yield exercise.cell, f"Exercise {exercise.number} should say {wanted}"
+    total = sum(exercise.minutes or 0 for exercise in exercises)
+    if not total or not re.match(r"\d\d-", notebook.path.name):
+        return
+    stated = [(cell.number, m[1]) for cell in notebook.markdown if (m := TOTAL.search(cell.source))]
+    number, minutes = stated[0] if stated else (1, "")
+    if minutes != str(total):
+        yield number, f"should say 'and about {total} for the exercises', the sum of their minutes"
+
+
 def _exercises(notebook: Notebook) -> list[Exercise]:
     exercises: list[Exercise] = []
     current: Exercise | None = None
@@ -59,6 +81,8 @@ def _exercises(notebook: Notebook) -> list[Exercise]:
                     named = EXERCISE.match(heading[1])
                     current = Exercise(cell.number, named[1]) if named else None
                     exercises += [current] if current else []
+                elif current and (effort := EFFORT.match(line)):
+                    current.minutes = int(effort[1])
                 elif current and (opening := OPENING.search(line)):
                     current.parts |= classes(opening[1])
     return exercises
