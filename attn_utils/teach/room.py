@@ -148,7 +148,7 @@ def _named(error: BaseException) -> dict[str, Any]:
     if isinstance(error, SyntaxError):
         line = error.lineno
     try:
-        text = str(error)
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
     except Exception:
         text = "(an error that cannot be shown)"
     return {"name": type(error).__name__[:60], "text": text[:500], "line": line}

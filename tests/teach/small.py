@@ -14,11 +14,11 @@ CHAPTER = "03-scoring-functions"
 
 TABLE = """\
 rules = {
-    "the weights do not change when the keys and values are shuffled": "concat",
+    "the weights do not change when the keys and values are shuffled": "location",
     "it has no parameters": "dot",
     "query and key must have the same size": "dot",
     "no key can get a score above a fixed bound": "additive",
-    "the number of values is part of a weight's shape": "concat",
+    "the number of values is part of a weight's shape": "location",
     "for a fixed query, the score is linear in the key": "dot",
 }
 """
@@ -40,7 +40,7 @@ CHECKS = {
     "factor": '\n\ncheck("scoring.factor", factor)',
 }
 STUBS = {
-    "sort": TABLE.replace('"concat"', '"?"').replace('"dot"', '"?"').replace('"additive"', '"?"'),
+    "sort": TABLE.replace('"location"', '"?"').replace('"dot"', '"?"').replace('"additive"', '"?"'),
     "softmax": "def my_masked_softmax(scores, mask):\n"
     "    return scores.masked_fill(~mask, -1e9).softmax(dim=-1)  # a first attempt\n",
     "factor": "def factor(q_std, k_std, d):\n    return 1 / d  # a first attempt\n",

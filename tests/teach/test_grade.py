@@ -19,65 +19,15 @@ from attn_utils.teach.handout import write as hand_out
 from attn_utils.teach.judge import Limits
 
 from . import small
+from .hostile import DEAF_LOOP, FAKE_CHECK, GLUTTON, LIAR, MARKER, VANDAL
 
 LIMITS = Limits(seconds=4, total=90, megabytes=1024)
-MARKER = "123.4567"  # seconds that a process which has got away would sleep
 WALL = pytest.mark.skipif(
     not sandbox.has_namespaces() or not sandbox.landlock.version(),
     reason="this system has no namespaces or no Landlock",
 )
 
 HALF_TABLE = small.TABLE.replace("additive", "dot").replace('ers": "dot"', 'ers": "additive"')
-FAKE_CHECK = """
-import sys
-import attn_utils.checks as checks
-class Right:
-    passed, message = True, "✓ scoring.factor: right"
-    def __bool__(self): return True
-check = checks.check = lambda name, answer: print("✓ right") or Right()
-checks.compare = checks._close = lambda *a, **k: True
-for module in list(sys.modules.values()):
-    for name in ("check", "compare", "_report"):
-        if getattr(module, "__name__", "").startswith("attn_utils") and hasattr(module, name):
-            setattr(module, name, check)
-import torch
-torch.allclose = torch.equal = lambda *a, **k: True
-"""
-DEAF_LOOP = """
-while True:
-    try:
-        while True:
-            pass
-    except BaseException:
-        pass
-"""
-VANDAL = """
-import os, shutil, pathlib
-for place in ({folder!r}, os.path.expanduser("~"), "."):
-    shutil.rmtree(place, ignore_errors=True)
-for place in ({folder!r}, {book!r}):
-    for file in pathlib.Path(place).rglob("*"):
-        try:
-            file.write_text("gone")
-        except OSError:
-            pass
-"""
-GLUTTON = """
-import subprocess
-for _ in range(3):
-    subprocess.Popen(["sleep", "{marker}"], start_new_session=True)
-print("x" * 50_000_000)
-hoard = [bytearray(10 ** 9) for _ in range(100)]
-"""
-LIAR = """
-import os, json, struct
-text = json.dumps({"value": {"kind": "tensor"}, "passed": True, "points": 99}).encode()
-for fd in range(3, 30):
-    try:
-        os.write(fd, struct.pack(">Q", len(text)) + text)
-    except OSError:
-        pass
-"""
 
 
 def submissions(folder: Path, book: Path, tmp: Path) -> dict[str, dict[str, float | None]]:
@@ -131,7 +81,7 @@ def submissions(folder: Path, book: Path, tmp: Path) -> dict[str, dict[str, floa
     turn_in("table", small.fill_in(blank, {"sort": HALF_TABLE}), {**none, "3.1": 0.5})
     no_dead_rows = small.SOFTMAX.replace(" & alive", "").replace(" * alive", "")
     turn_in(
-        "partial", small.fill_in(blank, {**right, "softmax": no_dead_rows}), {**full, "3.3": 0.0}
+        "partial", small.fill_in(blank, {**right, "softmax": no_dead_rows}), {**full, "3.3": 1.5}
     )
     in_place = small.SOFTMAX.replace(
         "scores = scores.masked_fill(", "scores = scores.masked_fill_("
