@@ -134,7 +134,7 @@ def test_time_is_limited(room):
     with pytest.raises(TimeoutError, match="longer than 3 seconds"):
         room.answer("f")()
     assert room.answer("1 + 1") == 2  # it was interrupted, not ended
-    deaf = "while True:\n    try:\n        while True: pass\n    except BaseException: pass"
+    deaf = "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0)\nwhile True: pass"
     with pytest.raises(Late):
         room.request(1, do="run", source=deaf)
     with pytest.raises(Gone):
