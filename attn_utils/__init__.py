@@ -98,6 +98,11 @@ from .transformer import TransformerDecoder as TransformerDecoder
 from .transformer import TransformerEncoder as TransformerEncoder
 from .transformer import load_writer as load_writer
 from .transformer import sample as sample
+from .variants import QKNorm as QKNorm
+from .variants import SinkAttention as SinkAttention
+from .variants import soft_cap_attention as soft_cap_attention
+from .variants import window_attention as window_attention
+from .variants import window_mask as window_mask
 from .vit import DropPath as DropPath
 from .vit import PatchEmbedding as PatchEmbedding
 from .vit import VisionTransformer as VisionTransformer
