@@ -98,6 +98,8 @@ from .transformer import TransformerDecoder as TransformerDecoder
 from .transformer import TransformerEncoder as TransformerEncoder
 from .transformer import load_writer as load_writer
 from .transformer import sample as sample
+from .variants import LatentAttention as LatentAttention
+from .variants import LatentCache as LatentCache
 from .variants import QKNorm as QKNorm
 from .variants import SinkAttention as SinkAttention
 from .variants import soft_cap_attention as soft_cap_attention

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from attn_utils.core.attend import scaled_dot_product_attention
-from attn_utils.variants import QKNorm, SinkAttention, soft_cap_attention
+from attn_utils.variants import LatentAttention, QKNorm, SinkAttention, soft_cap_attention
 from tests.contracts import ATTENTION, MODULE, Attention, Module, under
 from tests.contracts.attention import masks_hide, polarity, shapes_and_sums, small_and_empty
+from tests.contracts.faults import ROTARY
 
 
 def normed(module, q, k, v, mask, return_weights):
@@ -54,8 +55,17 @@ def heads(H, d, dv=None):
     return lambda B, n: tuple(torch.randn(B, H, n, width) for width in (d, d, dv or d))
 
 
+class _Absorbed(LatentAttention):
+    """Its other form."""
+
+    def forward(self, x):
+        return super().forward(x, absorbed=True)
+
+
 MODULES = [
     Module(SinkAttention, (2,), heads(2, 4)),
+    Module(LatentAttention, (6, 2, 5, 4), lambda B, n: torch.randn(B, n, 6), faults=ROTARY),
+    Module(_Absorbed, (6, 2, 5, 4), lambda B, n: torch.randn(B, n, 6), faults=ROTARY),
     Module(QKNorm, (4,), lambda B, n: heads(2, 4)(B, n)[:2]),
 ]
 

@@ -1,0 +1,188 @@
+"""Latent attention: the keys and values of all heads from one small vector per token.
+
+Shapes: B batch, T new tokens, S all tokens so far, H heads, D = embed_dim, d = head_dim,
+c = latent_dim, r = rotary_dim.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from attn_utils.core.arguments import check_size, check_sizes, check_tensors, check_width
+from attn_utils.core.attend import attend, join_heads, split_heads
+from attn_utils.core.masks import causal_mask
+from attn_utils.positional_encoding import RotaryEmbedding
+
+from .norms import rms_norm
+
+__all__ = ["LatentAttention", "LatentCache"]
+
+
+class LatentCache(NamedTuple):
+    """What latent attention keeps of the tokens so far: c + r numbers each, not 2 · H · d.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import LatentAttention
+        >>> attention = LatentAttention(64, num_heads=8, latent_dim=12, rotary_dim=4)
+        >>> _, cache = attention(torch.rand(1, 5, 64))
+        >>> cache.latents.shape, cache.rotary_keys.shape
+        (torch.Size([1, 5, 12]), torch.Size([1, 5, 4]))
+        >>> sum(part.numel() for part in cache) / 5  # with 8 heads of 8 it were 128
+        16.0
+    """
+
+    latents: Tensor  # (B, S, c), normalised
+    rotary_keys: Tensor  # (B, S, r), rotated
+
+
+class LatentAttention(nn.Module):
+    """Causal attention whose keys and values come from a latent ``c = norm(W_c x)`` (MLA).
+
+    Head h has the key ``[W_uk_h c; k_r]`` and the value ``W_uv_h c``, so that the cache needs c and
+    k_r only. Since ``q · (W_uk c) = (W_ukᵀ q) · c``, the matrix can be absorbed into the query:
+    then all heads attend to the latents themselves, as if these were one head's keys and values,
+    and keys and values are never formed. Both forms give the same output.
+
+    A rotation between q and W_uk would depend on the distance of the two tokens, and no fixed
+    matrix could absorb it. Positions therefore have features of their own (decoupled): each head's
+    query has r more, and one rotated key k_r of width r serves all heads.
+
+    Args:
+        embed_dim: D.
+        num_heads: H.
+        latent_dim: c.
+        rotary_dim: r, an even number.
+        head_dim: d, width of a head's values and of its keys without the rotary part; by default
+            D / H.
+
+    Example:
+        >>> import torch
+        >>> from attn_utils import LatentAttention
+        >>> attention = LatentAttention(64, num_heads=8, latent_dim=12, rotary_dim=4)
+        >>> x = torch.rand(1, 5, 64)
+        >>> output, cache = attention(x)
+        >>> absorbed, _ = attention(x, absorbed=True)
+        >>> torch.allclose(output, absorbed, atol=1e-5)
+        True
+
+    References:
+        DeepSeek-AI (2024). DeepSeek-V2: a strong, economical, and efficient mixture-of-experts
+        language model, arXiv:2405.04434.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        latent_dim: int,
+        rotary_dim: int,
+        *,
+        head_dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        D, H, c, r = check_sizes(
+            embed_dim=embed_dim, num_heads=num_heads, latent_dim=latent_dim, rotary_dim=rotary_dim
+        )
+        if r % 2:
+            raise ValueError(f"rotary_dim: expected an even number, got {r}")
+        if head_dim is None and D % H:
+            raise ValueError(f"num_heads: expected a divisor of embed_dim = {D}, got {H}")
+        d = D // H if head_dim is None else check_size("head_dim", head_dim)
+        self.embed_dim, self.num_heads, self.latent_dim, self.rotary_dim = D, H, c, r
+        self.head_dim = d
+        self.W_q = nn.Linear(D, H * d, bias=False)
+        self.W_qr = nn.Linear(D, H * r, bias=False)
+        self.W_c = nn.Linear(D, c, bias=False)
+        self.W_kr = nn.Linear(D, r, bias=False)
+        self.W_o = nn.Linear(H * d, D, bias=False)
+        self.norm_scale = nn.Parameter(torch.empty(c))
+        self.W_uk = nn.Parameter(torch.empty(H, d, c))  # parameters, since one form transposes them
+        self.W_uv = nn.Parameter(torch.empty(H, d, c))
+        self.rotary = RotaryEmbedding(r)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the matrices of keys and values anew, as nn.Linear draws its own."""
+        bound = 1 / math.sqrt(self.latent_dim)
+        nn.init.uniform_(self.W_uk, -bound, bound)
+        nn.init.uniform_(self.W_uv, -bound, bound)
+        nn.init.ones_(self.norm_scale)
+
+    def forward(
+        self,
+        x: Tensor,
+        cache: LatentCache | None = None,
+        *,
+        absorbed: bool = False,
+        return_weights: bool = False,
+    ) -> tuple[Tensor, LatentCache] | tuple[Tensor, LatentCache, Tensor]:
+        """Attend from the new tokens to the cached ones and to each other.
+
+        Args:
+            x: (B, T, D), the new tokens.
+            cache: what the last call returned; None at the beginning of a text.
+            absorbed: attend to the latents instead of forming keys and values: better where few
+                queries meet many cached tokens.
+            return_weights: also return the weights.
+
+        Returns:
+            The output (B, T, D) and the cache with the new tokens, and with ``return_weights`` the
+            weights (B, H, T, S).
+        """
+        check_tensors(x=x)
+        check_width("x", x, self.embed_dim)
+        if x.ndim != 3 or x.shape[1] == 0:
+            raise ValueError(f"x: expected shape (B, T, D) with T ≥ 1, got {tuple(x.shape)}")
+        T, past = x.shape[1], 0 if cache is None else cache.latents.shape[1]
+        positions = torch.arange(past, past + T, device=x.device)
+        q, q_r = (split_heads(f(x), self.num_heads) for f in (self.W_q, self.W_qr))
+        q_r = self.rotary(q_r, positions)  # (B, H, T, r); q is (B, H, T, d)
+        latents = rms_norm(self.W_c(x), self.norm_scale, 1e-6)  # (B, T, c)
+        new_cache = LatentCache(latents, self.rotary(self.W_kr(x), positions))
+        if cache is not None:
+            _check_cache(cache, new_cache)
+            old_and_new = zip(cache, new_cache, strict=True)
+            new_cache = LatentCache(*(torch.cat(pair, 1) for pair in old_and_new))
+        latents, k_r = (part.unsqueeze(1) for part in new_cache)  # (B, 1, S, c), (B, 1, S, r)
+        W_uk, W_uv = self.W_uk.to(q.dtype), self.W_uv.to(q.dtype)
+        k_r = k_r.expand(-1, self.num_heads, -1, -1)  # one for all heads
+        if absorbed:
+            q = q @ W_uk  # (B, H, T, d) @ (H, d, c) -> (B, H, T, c)
+            k = v = latents.expand(-1, self.num_heads, -1, -1)
+        else:
+            k, v = (
+                latents @ W_uk.transpose(1, 2),
+                latents @ W_uv.transpose(1, 2),
+            )  # (B, 1, S, c) @ (H, c, d) -> (B, H, S, d)
+        mask = None
+        if cache is not None:
+            mask = causal_mask(T, past + T, align="bottom-right", device=x.device)
+        heads, weights = attend(
+            torch.cat([q, q_r], -1),
+            torch.cat([k, k_r], -1),
+            v,
+            mask,
+            is_causal=cache is None,
+            scale=1 / math.sqrt(self.head_dim + self.rotary_dim),  # also where q has a width of c
+            return_weights=return_weights,
+        )
+        if absorbed:
+            heads = heads @ W_uv.transpose(1, 2)  # (B, H, T, c) @ (H, c, d) -> (B, H, T, d)
+        output = self.W_o(join_heads(heads))
+        return (output, new_cache) if weights is None else (output, new_cache, weights)
+
+
+def _check_cache(cache: LatentCache, new: LatentCache) -> None:
+    for name, old, like in zip(cache._fields, cache, new, strict=True):
+        check_tensors(**{"x": like, f"cache.{name}": old})  # the dtype and batch of x
+        check_width(f"cache.{name}", old, like.shape[-1])
+    if cache.latents.shape[1] != cache.rotary_keys.shape[1]:
+        raise ValueError(
+            f"cache.rotary_keys: expected one for each of cache.latents "
+            f"{tuple(cache.latents.shape)}, got shape {tuple(cache.rotary_keys.shape)}"
+        )
