@@ -102,6 +102,8 @@ from .variants import LatentAttention as LatentAttention
 from .variants import LatentCache as LatentCache
 from .variants import QKNorm as QKNorm
 from .variants import SinkAttention as SinkAttention
+from .variants import delta_rule as delta_rule
+from .variants import delta_rule_chunkwise as delta_rule_chunkwise
 from .variants import soft_cap_attention as soft_cap_attention
 from .variants import window_attention as window_attention
 from .variants import window_mask as window_mask
