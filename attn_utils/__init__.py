@@ -98,6 +98,7 @@ from .transformer import TransformerDecoder as TransformerDecoder
 from .transformer import TransformerEncoder as TransformerEncoder
 from .transformer import load_writer as load_writer
 from .transformer import sample as sample
+from .variants import Indexer as Indexer
 from .variants import LatentAttention as LatentAttention
 from .variants import LatentCache as LatentCache
 from .variants import QKNorm as QKNorm
@@ -105,6 +106,7 @@ from .variants import SinkAttention as SinkAttention
 from .variants import delta_rule as delta_rule
 from .variants import delta_rule_chunkwise as delta_rule_chunkwise
 from .variants import soft_cap_attention as soft_cap_attention
+from .variants import top_k_mask as top_k_mask
 from .variants import window_attention as window_attention
 from .variants import window_mask as window_mask
 from .vit import DropPath as DropPath

@@ -1,17 +1,19 @@
 """Attention in today's models: what they changed in it, each change by itself.
 
 Windows bound the cache, sinks let a head keep silent, norms and caps keep scores small, latent
-attention makes keys and values from one small vector per token, and the delta rule keeps a matrix
-of fixed size.
+attention makes keys and values from one small vector per token, the delta rule keeps a matrix of
+fixed size, and an indexer selects a few keys.
 """
 
 from .delta import delta_rule, delta_rule_chunkwise
 from .latent import LatentAttention, LatentCache
 from .norms import QKNorm, soft_cap_attention
+from .selection import Indexer, top_k_mask
 from .sinks import SinkAttention
 from .windows import window_attention, window_mask
 
 __all__ = [
+    "Indexer",
     "LatentAttention",
     "LatentCache",
     "QKNorm",
@@ -19,6 +21,7 @@ __all__ = [
     "delta_rule",
     "delta_rule_chunkwise",
     "soft_cap_attention",
+    "top_k_mask",
     "window_attention",
     "window_mask",
 ]

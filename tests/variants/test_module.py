@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from attn_utils.core.attend import scaled_dot_product_attention
-from attn_utils.variants import LatentAttention, QKNorm, SinkAttention, soft_cap_attention
+from attn_utils.variants import Indexer, LatentAttention, QKNorm, SinkAttention, soft_cap_attention
 from tests.contracts import ATTENTION, MODULE, Attention, Module, under
 from tests.contracts.attention import masks_hide, polarity, shapes_and_sums, small_and_empty
 from tests.contracts.faults import ROTARY
@@ -66,6 +66,7 @@ MODULES = [
     Module(SinkAttention, (2,), heads(2, 4)),
     Module(LatentAttention, (6, 2, 5, 4), lambda B, n: torch.randn(B, n, 6), faults=ROTARY),
     Module(_Absorbed, (6, 2, 5, 4), lambda B, n: torch.randn(B, n, 6), faults=ROTARY),
+    Module(Indexer, (6, 3), lambda B, n: torch.randn(B, n, 6)),
     Module(QKNorm, (4,), lambda B, n: heads(2, 4)(B, n)[:2]),
 ]
 
