@@ -60,7 +60,8 @@ class Indexer(nn.Module):
         """
         check_tensors(x=x)
         check_width("x", x, self.embed_dim)
-        return self.W_q(x) @ self.W_k(x).transpose(-2, -1) / math.sqrt(self.index_dim)
+        scores: Tensor = self.W_q(x) @ self.W_k(x).transpose(-2, -1)  # (B, T, d_i) @ (B, d_i, T)
+        return scores / math.sqrt(self.index_dim)
 
 
 def top_k_mask(scores: Tensor, k: int, mask: Tensor | None = None) -> Tensor:
