@@ -12,6 +12,7 @@ from attn_utils.core.arguments import (
     check_sizes,
     check_tensors,
     check_width,
+    has_values,
 )
 from attn_utils.core.precision import draw_trunc_normal, working_dtype
 
@@ -205,6 +206,9 @@ class RotaryEmbedding(nn.Module):
         turns = torch.polar(torch.ones_like(angles), angles)  # (T, d/2), e^{i angle}
         # a rotation is a product of complex numbers: one pass over x, not six
         pairs = x.to(working).reshape(*x.shape[:-1], self.head_dim // 2, 2).contiguous()
+        # a view may begin within a pair of its storage; a compiler cannot ask where
+        if not has_values(pairs) or pairs.storage_offset() % 2:
+            pairs = pairs.clone()
         rotated = torch.view_as_real(torch.view_as_complex(pairs) * turns)  # (…, T, d/2, 2)
         return rotated.flatten(-2).to(x.dtype)  # (…, T, d)
 

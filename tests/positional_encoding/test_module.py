@@ -269,6 +269,16 @@ def test_rotary_default_positions_and_cache():
     assert "head_dim=6" in repr(rope)
 
 
+@pytest.mark.parametrize("batch", [0, 1, 2])
+def test_rotary_takes_a_view_that_begins_anywhere(batch):
+    """Complex numbers have to begin at an even position of their storage."""
+    rope = RotaryEmbedding(6)
+    view = draw(1 + batch * 3 * 6)[1:].view(batch, 3, 6)
+    assert view.is_contiguous()
+    assert view.storage_offset() % 2 == 1
+    close(rope(view), rope(view.clone()))
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_rotary_angles_are_not_rounded_in_half_precision(dtype):
     """bfloat16 rounds position 1001 to 1000; in a module cast as a whole nothing may change."""
