@@ -61,6 +61,7 @@ from .explain import attention_rollout as attention_rollout
 from .explain import record_attention as record_attention
 from .keras_multi_head import KerasMultiHeadAttention as KerasMultiHeadAttention
 from .multi_head import MultiHeadAttention as MultiHeadAttention
+from .multi_head import with_kv_heads as with_kv_heads
 from .plots import book_style as book_style
 from .plots import finish as finish
 from .plots import overlay as overlay

@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, overload
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -144,6 +145,7 @@ def attend(
     v: Tensor,
     mask: Tensor | None = None,
     *,
+    group: int = 1,
     is_causal: bool = False,
     dropout_p: float = 0.0,
     scale: float | None = None,
@@ -156,6 +158,7 @@ def attend(
         k: (…, S, d).
         v: (…, S, dv).
         mask: with as many axes as q (:func:`attn_utils.core.masks.broadcast_mask`).
+        group: how many heads of q (B, H, T, d) in a row share one of k and v, (B, H / group, S, …).
         is_causal: as above.
         dropout_p: as above.
         scale: as above.
@@ -165,6 +168,8 @@ def attend(
         The output (…, T, dv), and the weights (…, T, S) or None.
     """
     explicit = return_weights or is_recorded()
+    if group > 1 and (explicit or not _CPU_KERNEL_GROUPS or not q.is_cpu or is_exported()):
+        k, v, group = repeat_heads(k, group), repeat_heads(v, group), 1
     short = q.is_cpu and not is_exported() and k.shape[-2] < _VECTOR
     if is_causal and (explicit or short or mask is not None):
         causal = causal_mask(q.shape[-2], k.shape[-2], device=q.device)
@@ -186,14 +191,27 @@ def attend(
         # A mask that allows all: with one, the kernel keeps a NaN also among few keys.
         everything = q.new_zeros(1, 1) if short else None
         output = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=everything, is_causal=is_causal, dropout_p=dropout_p, scale=scale
+            q,
+            k,
+            v,
+            attn_mask=everything,
+            is_causal=is_causal,
+            dropout_p=dropout_p,
+            scale=scale,
+            enable_gqa=group > 1,
         )
     else:
         # What a kernel does with a row of False differs between devices and releases: let such a
         # row attend to everything, then put 0.
         fully_masked = ~mask.any(-1, keepdim=True)  # (…, T, 1)
         output = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask | fully_masked, dropout_p=dropout_p, scale=scale
+            q,
+            k,
+            v,
+            attn_mask=mask | fully_masked,
+            dropout_p=dropout_p,
+            scale=scale,
+            enable_gqa=group > 1,
         )
         fill = Tensor.masked_fill if output.requires_grad else Tensor.masked_fill_
         output = fill(output, fully_masked, 0.0)
@@ -206,6 +224,11 @@ def attend(
 #: takes a row of NaN scores for one that may attend to nothing, and answers 0: an error upstream
 #: must not look like an answer.
 _VECTOR = 16
+
+#: Since PyTorch 2.9 the CPU's fused kernel reads the keys and values of a group where they are.
+#: Before, and on GPUs in float32 or with a mask, ``enable_gqa`` means no fused kernel at all: there
+#: keys and values are repeated, which takes less memory than T × S weights.
+_CPU_KERNEL_GROUPS = torch.__version__ >= "2.9"
 
 
 def _with_four_axes(x: Tensor, leading: Sequence[int] | None = None) -> Tensor:
@@ -231,6 +254,15 @@ def split_heads(x: Tensor, num_heads: int) -> Tensor:
     """Cut the width into heads: (B, n, D) -> (B, H, n, d), no copy."""
     B, n, D = x.shape
     return x.reshape(B, n, num_heads, D // num_heads).transpose(1, 2)
+
+
+def repeat_heads(x: Tensor, group: int) -> Tensor:
+    """Give each head of a group its own keys or values: (B, H / group, S, d) -> (B, H, S, d).
+
+    Copies of a head stand side by side, as ``repeat_interleave`` puts them; ``repeat`` would give
+    the same shape and mix the groups.
+    """
+    return x.unsqueeze(2).expand(-1, -1, group, -1, -1).flatten(1, 2)
 
 
 def join_heads(heads: Tensor) -> Tensor:

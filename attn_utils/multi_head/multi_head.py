@@ -30,11 +30,17 @@ class MultiHeadAttention(nn.Module):
     :meth:`from_torch`), except that True in a mask means "may be attended" here, and that a query
     with nothing to attend to gets ``W_o``'s bias, or 0 without one, where the other yields NaN.
 
-    It has D (Dq + Dk + Dv + D) parameters, and 4 D more with biases.
+    With fewer heads of keys and values, ``num_kv_heads`` = G, this is grouped-query attention, with
+    G = 1 multi-query attention: H / G heads of queries in a row share a head of keys and values,
+    ``head_i = softmax(q_i k_gᵀ / √d) v_g`` with g = ⌊i G / H⌋, and what a decoder has to keep
+    shrinks to G / H. :func:`with_kv_heads` converts weights from one number of heads to another.
+
+    It has D (Dq + D) + G d (Dk + Dv) parameters, and 2 D + 2 G d more with biases.
 
     Args:
         embed_dim: D, width of the output and of all heads together.
         num_heads: H, a divisor of D.
+        num_kv_heads: G, a divisor of H; by default H.
         query_size: Dq, width of a query; by default D.
         key_size: Dk, width of a key; by default D.
         value_size: Dv, width of a value; by default D.
@@ -53,9 +59,16 @@ class MultiHeadAttention(nn.Module):
         >>> weights[2, :, 4]  # one key may be attended in the third sequence
         tensor([[1., 0., 0., 0., 0.],
                 [1., 0., 0., 0., 0.]], grad_fn=<SelectBackward0>)
+        >>> grouped = MultiHeadAttention(embed_dim=8, num_heads=4, num_kv_heads=2)
+        >>> output, weights = grouped(x, return_weights=True)
+        >>> weights.shape, grouped.W_k.weight.shape  # four heads; two are of keys
+        (torch.Size([3, 4, 5, 5]), torch.Size([4, 8]))
 
     References:
-        Vaswani et al. (2017). Attention is all you need, section 3.2.2.
+        Vaswani et al. (2017). Attention is all you need, section 3.2.2. Shazeer (2019). Fast
+        transformer decoding: one write-head is all you need, arXiv 1911.02150. Ainslie et al.
+        (2023). GQA: training generalized multi-query transformer models from multi-head
+        checkpoints, arXiv 2305.13245.
     """
 
     def __init__(
@@ -63,6 +76,7 @@ class MultiHeadAttention(nn.Module):
         embed_dim: int,
         num_heads: int,
         *,
+        num_kv_heads: int | None = None,
         query_size: int | None = None,
         key_size: int | None = None,
         value_size: int | None = None,
@@ -70,12 +84,14 @@ class MultiHeadAttention(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
         query_size = embed_dim if query_size is None else query_size
         key_size = embed_dim if key_size is None else key_size
         value_size = embed_dim if value_size is None else value_size
-        embed_dim, num_heads, query_size, key_size, value_size = check_sizes(
+        embed_dim, num_heads, num_kv_heads, query_size, key_size, value_size = check_sizes(
             embed_dim=embed_dim,
             num_heads=num_heads,
+            num_kv_heads=num_kv_heads,
             query_size=query_size,
             key_size=key_size,
             value_size=value_size,
@@ -85,15 +101,18 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(
                 f"embed_dim: expected a multiple of num_heads = {num_heads}, got {embed_dim}"
             )
+        check_kv_heads(num_kv_heads, num_heads)
         self.embed_dim = embed_dim
         self.query_size = query_size
         self.key_size = key_size
         self.value_size = value_size
         self.num_heads = num_heads
+        self.num_kv_heads = num_kv_heads
         self.dropout = dropout
+        kv_dim = embed_dim // num_heads * num_kv_heads
         self.W_q = nn.Linear(query_size, embed_dim, bias=bias)
-        self.W_k = nn.Linear(key_size, embed_dim, bias=bias)
-        self.W_v = nn.Linear(value_size, embed_dim, bias=bias)
+        self.W_k = nn.Linear(key_size, kv_dim, bias=bias)
+        self.W_v = nn.Linear(value_size, kv_dim, bias=bias)
         self.W_o = nn.Linear(embed_dim, embed_dim, bias=bias)
         self.reset_parameters()
 
@@ -148,9 +167,10 @@ class MultiHeadAttention(nn.Module):
             mask = join_masks(scores_shape, mask, valid_lens)
         heads, weights = attend(  # no names for q, k, v: they can be freed
             split_heads(self.W_q(queries), self.num_heads),  # (B, T, Dq) -> (B, H, T, d)
-            split_heads(self.W_k(keys), self.num_heads),  # (B, S, Dk) -> (B, H, S, d)
-            split_heads(self.W_v(values), self.num_heads),  # (B, S, Dv) -> (B, H, S, d)
+            split_heads(self.W_k(keys), self.num_kv_heads),  # (B, S, Dk) -> (B, G, S, d)
+            split_heads(self.W_v(values), self.num_kv_heads),  # (B, S, Dv) -> (B, G, S, d)
             mask,
+            group=self.num_heads // self.num_kv_heads,
             is_causal=is_causal,
             dropout_p=self.dropout if self.training else 0.0,
             return_weights=return_weights,
@@ -209,8 +229,13 @@ class MultiHeadAttention(nn.Module):
             PyTorch's module in the same dtype, on the same device and in the same mode.
 
         Raises:
-            ValueError: queries as wide as ``embed_dim`` are all that PyTorch's module takes.
+            ValueError: PyTorch's module takes queries as wide as ``embed_dim`` only, and has no
+                groups (:func:`with_kv_heads` repeats their keys and values).
         """
+        if self.num_kv_heads != self.num_heads:
+            raise ValueError(
+                f"num_kv_heads: expected num_heads = {self.num_heads}, got {self.num_kv_heads}"
+            )
         if self.W_q.in_features != self.embed_dim:
             raise ValueError(
                 f"query_size: expected embed_dim = {self.embed_dim}, got {self.W_q.in_features}"
@@ -231,6 +256,14 @@ class MultiHeadAttention(nn.Module):
             for own, other in zip(_tensors(self), _torch_tensors(module), strict=True):
                 other.copy_(own)
         return module
+
+
+def check_kv_heads(num_kv_heads: int, num_heads: int) -> None:
+    """Raise ValueError unless groups of equal size share the heads of keys and values."""
+    if num_heads % num_kv_heads:
+        raise ValueError(
+            f"num_kv_heads: expected a divisor of num_heads = {num_heads}, got {num_kv_heads}"
+        )
 
 
 def _tensors(module: MultiHeadAttention) -> list[Tensor]:

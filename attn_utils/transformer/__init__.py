@@ -5,8 +5,8 @@ post-norm; :class:`TransformerEncoder` and :class:`TransformerDecoder` stack the
 :class:`LanguageModel` is a decoder without a memory: it predicts the next token from those before
 it, and writes with a cache of keys and values.
 
-Shapes: B batch, T tokens (with a cache: the new ones), S all tokens so far, H heads, D = embed_dim,
-d = D / H, V = vocab_size.
+Shapes: B batch, T tokens (with a cache: the new ones), S all tokens so far, H heads, G heads of
+keys and values, D = embed_dim, d = D / H, V = vocab_size.
 """
 
 from .blocks import DecoderBlock, EncoderBlock, FeedForward

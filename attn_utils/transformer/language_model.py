@@ -1,7 +1,7 @@
 """A language model: causal blocks with a cache of keys and values, and how to draw from it.
 
-Shapes: B batch, T tokens (with a cache: the new ones), S all tokens so far, H heads, D = embed_dim,
-d = D / H, V = vocab_size.
+Shapes: B batch, T tokens (with a cache: the new ones), S all tokens so far, H heads, G heads of
+keys and values, D = embed_dim, d = D / H, V = vocab_size.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ __all__ = ["CausalBlock", "CausalSelfAttention", "KVCache", "LanguageModel", "sa
 
 
 class KVCache(NamedTuple):
-    """Keys (already rotated) and values of the tokens so far, (B, H, S, d) each, of one layer.
+    """Keys (already rotated) and values of the tokens so far, (B, G, S, d) each, of one layer.
 
     Example:
         >>> import torch
         >>> from attn_utils import LanguageModel
         >>> model = LanguageModel(vocab_size=10, embed_dim=8, num_heads=2, depth=3)
         >>> _, cache = model.extend(torch.tensor([[3, 1, 4, 1]]))
-        >>> len(cache), cache[0].keys.shape  # a pair for each block: (B, H, S, d)
+        >>> len(cache), cache[0].keys.shape  # a pair for each block: (B, G, S, d)
         (3, torch.Size([1, 2, 4, 4]))
         >>> _, cache = model.extend(torch.tensor([[5]]), cache)
         >>> cache[0].keys.shape  # one token longer
@@ -53,9 +53,12 @@ class CausalSelfAttention(nn.Module):
     positions start at S − T, and the causal mask is aligned at the bottom right: the *last* query
     sees the last key. The module keeps nothing: whoever writes holds the cache.
 
+    With fewer heads of keys and values the cache is smaller: 2 B S G d numbers.
+
     Args:
         embed_dim: D.
         num_heads: H, with D / H even.
+        num_kv_heads: G, as in :class:`MultiHeadAttention`; by default H.
         bias: whether the four layers have a bias.
         dropout: probability of dropping a weight in training.
 
@@ -72,12 +75,21 @@ class CausalSelfAttention(nn.Module):
     """
 
     def __init__(
-        self, embed_dim: int, num_heads: int, *, bias: bool = False, dropout: float = 0.0
+        self,
+        embed_dim: int,
+        num_heads: int,
+        *,
+        num_kv_heads: int | None = None,
+        bias: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        layers = MultiHeadAttention(embed_dim, num_heads, bias=bias, dropout=dropout)
+        layers = MultiHeadAttention(
+            embed_dim, num_heads, num_kv_heads=num_kv_heads, bias=bias, dropout=dropout
+        )
         self.embed_dim = layers.embed_dim
         self.num_heads = layers.num_heads
+        self.num_kv_heads = layers.num_kv_heads
         self.dropout = dropout
         self.W_q, self.W_k, self.W_v, self.W_o = layers.W_q, layers.W_k, layers.W_v, layers.W_o
         self.rotary = RotaryEmbedding(self.embed_dim // self.num_heads)
@@ -99,11 +111,12 @@ class CausalSelfAttention(nn.Module):
         check_stream("x", x, self.embed_dim)
         T, past = x.shape[1], 0 if cache is None else cache.keys.shape[2]
         positions = torch.arange(past, past + T, device=x.device)
-        q, k, v = (split_heads(f(x), self.num_heads) for f in (self.W_q, self.W_k, self.W_v))
-        q, k = self.rotary(q, positions), self.rotary(k, positions)  # (B, H, T, d)
+        q = split_heads(self.W_q(x), self.num_heads)  # (B, T, D) -> (B, H, T, d)
+        k, v = (split_heads(f(x), self.num_kv_heads) for f in (self.W_k, self.W_v))  # (B, G, T, d)
+        q, k = self.rotary(q, positions), self.rotary(k, positions)
         if cache is not None:
             _check_cache(cache, k)
-            k, v = torch.cat([cache.keys, k], 2), torch.cat([cache.values, v], 2)  # (B, H, S, d)
+            k, v = torch.cat([cache.keys, k], 2), torch.cat([cache.values, v], 2)  # (B, G, S, d)
         # without a past "causal" needs no mask; a single new token may see everything
         mask = None
         if cache is not None and T > 1:
@@ -113,6 +126,7 @@ class CausalSelfAttention(nn.Module):
             k,
             v,
             mask,
+            group=self.num_heads // self.num_kv_heads,
             is_causal=cache is None,
             dropout_p=self.dropout if self.training else 0.0,
             return_weights=return_weights,
@@ -128,6 +142,7 @@ class CausalBlock(Residual):
         embed_dim: D.
         num_heads: H, with D / H even.
         hidden: inner width of the feed-forward network; by default 4 D.
+        num_kv_heads: G, as in :class:`MultiHeadAttention`; by default H.
         norm_first: pre-norm or post-norm.
         dropout: as in :class:`EncoderBlock`.
 
@@ -146,13 +161,16 @@ class CausalBlock(Residual):
         num_heads: int,
         hidden: int | None = None,
         *,
+        num_kv_heads: int | None = None,
         norm_first: bool = True,
         dropout: float = 0.0,
     ) -> None:
         super().__init__(norm_first, dropout)
         embed_dim = self.embed_dim = check_size("embed_dim", embed_dim)
         self.norm1 = nn.LayerNorm(embed_dim)
-        self.attn = CausalSelfAttention(embed_dim, num_heads, dropout=dropout)
+        self.attn = CausalSelfAttention(
+            embed_dim, num_heads, num_kv_heads=num_kv_heads, dropout=dropout
+        )
         self.norm2 = nn.LayerNorm(embed_dim)
         self.mlp = FeedForward(embed_dim, hidden, dropout=dropout)
 
@@ -183,6 +201,7 @@ class LanguageModel(nn.Module):
         num_heads: H, with D / H even.
         depth: number of blocks.
         hidden: inner width of the feed-forward networks; by default 4 D.
+        num_kv_heads: G, as in :class:`MultiHeadAttention`; by default H.
         norm_first: pre-norm (with one more norm at the end) or post-norm.
         dropout: as in :class:`EncoderBlock`.
 
@@ -210,6 +229,7 @@ class LanguageModel(nn.Module):
         depth: int,
         hidden: int | None = None,
         *,
+        num_kv_heads: int | None = None,
         norm_first: bool = True,
         dropout: float = 0.0,
     ) -> None:
@@ -220,7 +240,14 @@ class LanguageModel(nn.Module):
         self.vocab_size = vocab_size
         self.embedding = nn.Embedding(vocab_size, embed_dim)
         self.blocks = nn.ModuleList(
-            CausalBlock(embed_dim, num_heads, hidden, norm_first=norm_first, dropout=dropout)
+            CausalBlock(
+                embed_dim,
+                num_heads,
+                hidden,
+                num_kv_heads=num_kv_heads,
+                norm_first=norm_first,
+                dropout=dropout,
+            )
             for _ in range(depth)
         )
         self.norm = nn.LayerNorm(embed_dim) if norm_first else nn.Identity()
@@ -359,12 +386,12 @@ def sample(
 
 
 def _check_cache(cache: KVCache, new: Tensor) -> None:
-    B, H, _, d = new.shape
+    B, G, _, d = new.shape
     for name, old in zip(("keys", "values"), cache, strict=True):
-        fits = old.ndim == 4 and (*old.shape[:2], old.shape[3]) == (B, H, d)
+        fits = old.ndim == 4 and (*old.shape[:2], old.shape[3]) == (B, G, d)
         mixed = is_autocast(new) and old.is_floating_point()
         if not fits or (old.dtype != new.dtype and not mixed) or old.device != new.device:
             raise ValueError(
-                f"cache: expected {name} of shape {(B, H, 'S', d)}, {new.dtype} on {new.device}, "
+                f"cache: expected {name} of shape {(B, G, 'S', d)}, {new.dtype} on {new.device}, "
                 f"got {tuple(old.shape)}, {old.dtype} on {old.device}"
             )
