@@ -19,9 +19,9 @@ from measure import Table, cpu_ratio, inference, main, peak_bytes, training
 from torch import Tensor, nn
 
 from attn_utils.keras_multi_head import KerasMultiHeadAttention
-from attn_utils.multi_head import MultiHeadAttention
+from attn_utils.multi_head import MultiHeadAttention, with_kv_heads
 
-BATCH, WIDTH, HEADS = 2, 512, 8
+BATCH, WIDTH, HEADS, KV_HEADS = 2, 512, 8, 2
 
 
 class Floor(nn.Module):
@@ -31,14 +31,15 @@ class Floor(nn.Module):
         super().__init__()
         self.q, self.k, self.v, self.o = ours.W_q, ours.W_k, ours.W_v, ours.W_o
         self.num_heads = ours.num_heads
+        self.num_kv_heads = ours.num_kv_heads
 
     def forward(self, x: Tensor) -> Tensor:
         """Self-attention without checks, (B, T, D) -> (B, T, D)."""
         B, T, D = x.shape
-        q, k, v = (
-            f(x).view(B, T, self.num_heads, -1).transpose(1, 2) for f in (self.q, self.k, self.v)
-        )
-        heads = F.scaled_dot_product_attention(q, k, v)
+        q = self.q(x).view(B, T, self.num_heads, -1).transpose(1, 2)
+        k, v = (f(x).view(B, T, self.num_kv_heads, -1).transpose(1, 2) for f in (self.k, self.v))
+        grouped = self.num_kv_heads < self.num_heads
+        heads = F.scaled_dot_product_attention(q, k, v, enable_gqa=grouped)
         output: Tensor = self.o(heads.transpose(1, 2).reshape(B, T, D))
         return output
 
@@ -63,11 +64,16 @@ def measure(table: Table, quick: bool) -> None:
     keras = keras_layer()
     ours_keras = KerasMultiHeadAttention.from_keras(keras).eval()
     floor = Floor(ours)
+    grouped = with_kv_heads(ours, KV_HEADS)
+    grouped_floor = Floor(grouped)
 
     for n in lengths:
         x = torch.randn(BATCH, n, WIDTH)
         ratio = cpu_ratio(inference(ours, x), inference(floor, x), seconds)
         table.add("forward / 4 Linear + fused", ratio, n=n, bound=1.05)
+        ratio = cpu_ratio(inference(grouped, x), inference(grouped_floor, x), seconds)
+        what = f"{KV_HEADS} heads of keys, forward / 4 Linear + fused, enable_gqa"
+        table.add(what, ratio, n=n, bound=1.05)
         ratio = cpu_ratio(training(ours, x), training(floor, x), seconds)
         table.add("forward + backward / 4 Linear + fused", ratio, n=n, bound=1.05)
 
