@@ -27,8 +27,9 @@ def with_kv_heads(model: AnyModule, num_kv_heads: int) -> AnyModule:
 
     Args:
         model: a module with attention that has ``num_kv_heads``: :class:`MultiHeadAttention`,
-            :class:`CausalSelfAttention`, :class:`LanguageModel`, or what else contains them. All of
-            its attentions are converted.
+            :class:`~attn_utils.transformer.CausalSelfAttention`,
+            :class:`~attn_utils.transformer.LanguageModel`, or what else contains them. All of its
+            attentions are converted.
         num_kv_heads: G, a divisor of ``num_heads``, and a divisor or a multiple of the number
             that there is.
 

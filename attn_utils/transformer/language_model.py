@@ -58,7 +58,7 @@ class CausalSelfAttention(nn.Module):
     Args:
         embed_dim: D.
         num_heads: H, with D / H even.
-        num_kv_heads: G, as in :class:`MultiHeadAttention`; by default H.
+        num_kv_heads: G, as in :class:`~attn_utils.multi_head.MultiHeadAttention`; by default H.
         bias: whether the four layers have a bias.
         dropout: probability of dropping a weight in training.
 
@@ -142,7 +142,7 @@ class CausalBlock(Residual):
         embed_dim: D.
         num_heads: H, with D / H even.
         hidden: inner width of the feed-forward network; by default 4 D.
-        num_kv_heads: G, as in :class:`MultiHeadAttention`; by default H.
+        num_kv_heads: G, as in :class:`~attn_utils.multi_head.MultiHeadAttention`; by default H.
         norm_first: pre-norm or post-norm.
         dropout: as in :class:`EncoderBlock`.
 
@@ -201,7 +201,7 @@ class LanguageModel(nn.Module):
         num_heads: H, with D / H even.
         depth: number of blocks.
         hidden: inner width of the feed-forward networks; by default 4 D.
-        num_kv_heads: G, as in :class:`MultiHeadAttention`; by default H.
+        num_kv_heads: G, as in :class:`~attn_utils.multi_head.MultiHeadAttention`; by default H.
         norm_first: pre-norm (with one more norm at the end) or post-norm.
         dropout: as in :class:`EncoderBlock`.
 

@@ -45,7 +45,7 @@ def delta_rule(
         state: (…, d, dv), the memory at the beginning; by default 0.
 
     Returns:
-        The output (…, T, dv), and the memory after each token (…, T, d, dv): its last matrix is
+        The output (…, T, dv), and the memory after each token (…, T, d, dv), whose last matrix is
         the ``state`` with which a text goes on.
 
     Example:
