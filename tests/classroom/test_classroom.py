@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
@@ -115,7 +116,8 @@ def test_the_book_is_served_below_the_hubs_path(tmp_path):
                 await client.fetch(address + path)
         server.stop()
 
-    asyncio.run(visit())
+    with ThreadPoolExecutor(1) as pool:  # the browser of other tests has this thread's event loop
+        pool.submit(asyncio.run, visit()).result()
 
 
 def test_many_machines_have_the_settings_of_the_one():
