@@ -17,7 +17,8 @@ from chromium import HINT, find_chromium
 from playwright.sync_api import Browser, sync_playwright
 from torch import Tensor
 
-from attn_utils.data import Box, table_scene
+from attn_utils.data import table_scene
+from attn_utils.data.desk import Box
 from attn_utils.widgets.joining import joined
 
 # fixtures: the built book, open in a browser
