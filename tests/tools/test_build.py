@@ -33,7 +33,7 @@ def book(tmp_path: Path) -> Path:
     """A book of two chapters."""
     (tmp_path / "book").mkdir()
     (tmp_path / "attn_utils").mkdir()
-    (tmp_path / "_config.yml").write_text("execute:\n  timeout: 5\n")
+    (tmp_path / "_config.yml").write_text("execute:\n  timeout: 60\n")
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: book/index\nchapters:\n- file: book/a\n- file: book/b\n"
     )
