@@ -144,7 +144,6 @@ def lines(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.timeout(600)
 def test_all_thirty_are_in_the_table_with_the_right_marks(class_of_thirty):
     table = lines(class_of_thirty["out"])
     assert len(table) == len(class_of_thirty["due"]) == 30

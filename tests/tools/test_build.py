@@ -44,7 +44,6 @@ def book(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.timeout(120)
 def test_notebooks_are_executed_once_and_found_again(
     book: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,7 +112,6 @@ def test_the_configuration_switches_nothing_off() -> None:
     assert not {name for name in settings if "suppress" in name}
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("cells", "seconds", "reason"),
     [
@@ -133,7 +131,6 @@ def test_a_slow_cell_and_a_dead_kernel_are_named(
     assert reason in str(failed.value)
 
 
-@pytest.mark.timeout(120)
 def test_a_build_that_is_killed_leaves_no_process_behind(book: Path) -> None:
     for name in ("a", "b"):
         write_notebook(
@@ -411,7 +408,6 @@ def test_a_readers_build_is_not_good_enough_for_ci(
     assert builder.runs == [[], [], ["a", "b"], []]
 
 
-@pytest.mark.timeout(120)
 def test_a_warning_that_is_in_the_cache_does_not_fail_every_later_build(
     book: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

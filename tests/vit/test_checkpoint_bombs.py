@@ -355,7 +355,7 @@ def test_small_files_stay_small(tmp_path):
     """
     ran = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program), str(tmp_path)],
-        capture_output=True, text=True, timeout=200, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     results = json.loads(ran.stdout)
