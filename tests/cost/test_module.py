@@ -304,7 +304,7 @@ KINDS = [
 test_contract = under(ATTENTION, KINDS)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.integers(0, 3),
     st.integers(1, 3),
@@ -436,7 +436,7 @@ def linear_by_definition(q, k, v, is_causal=False):
     return weights / weights.sum(-1, keepdim=True) @ v
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 3),
     st.integers(0, 150),
