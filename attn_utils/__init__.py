@@ -79,6 +79,8 @@ from .scoring import Attn as Attn
 from .scoring import ConcatAttention as ConcatAttention
 from .scoring import DotProductAttention as DotProductAttention
 from .scoring import LocationAttention as LocationAttention
+from .scoring import QKNorm as QKNorm
+from .scoring import soft_cap_attention as soft_cap_attention
 from .self_attention import SelfAttention as SelfAttention
 from .spatial import CBAM as CBAM
 from .spatial import ChannelAttention as ChannelAttention
@@ -102,11 +104,9 @@ from .transformer import sample as sample
 from .variants import Indexer as Indexer
 from .variants import LatentAttention as LatentAttention
 from .variants import LatentCache as LatentCache
-from .variants import QKNorm as QKNorm
 from .variants import SinkAttention as SinkAttention
 from .variants import delta_rule as delta_rule
 from .variants import delta_rule_chunkwise as delta_rule_chunkwise
-from .variants import soft_cap_attention as soft_cap_attention
 from .variants import top_k_mask as top_k_mask
 from .variants import window_attention as window_attention
 from .variants import window_mask as window_mask

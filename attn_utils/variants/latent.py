@@ -16,8 +16,7 @@ from attn_utils.core.arguments import check_size, check_sizes, check_tensors, ch
 from attn_utils.core.attend import attend, join_heads, split_heads
 from attn_utils.core.masks import causal_mask
 from attn_utils.positional_encoding import RotaryEmbedding
-
-from .norms import rms_norm
+from attn_utils.scoring.norms import rms_norm
 
 __all__ = ["LatentAttention", "LatentCache"]
 
