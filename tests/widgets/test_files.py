@@ -54,7 +54,7 @@ class Loading:
 def loading(browser: Browser) -> Iterator[Loading]:
     bench = Bench(browser, Carrier)
     loading = Loading(bench)
-    bench.open()
+    bench.open_link("", load=False)
     yield loading
     bench.context.close()
 
@@ -150,7 +150,7 @@ def test_silence_is_explained(browser: Browser) -> None:
     bench = Bench(browser, Carrier)
     bench.page.clock.install()
     bench.page.route("**/*-0.js", lambda route: None)
-    bench.open()
+    bench.open_link("", load=False)
     bench.press("Load the ramp (500 KB)")
     said = bench.page.locator(".aw-file [role=status]")
     expect(said).to_have_text("")
