@@ -74,6 +74,7 @@ export const headStrips = (view) => {
 
 const stripOf = (view, layer, head) => {
   const canvas = element("canvas", { height: 1 });
+  canvas.dataset.export = "";
   const show = () => {
     view.w.set("layer", layer);
     view.w.set("head", head);

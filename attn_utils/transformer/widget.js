@@ -1,6 +1,6 @@
 // The live writer: what the model expects next, where its heads look, and its text, letter by letter.
 import { floatsOf, tensorsOf } from "../widgets/kit/buffers.js";
-import { button, field, slider } from "../widgets/kit/controls.js";
+import { button, slider } from "../widgets/kit/controls.js";
 import { element, fixed, freshId } from "../widgets/kit/dom.js";
 import { fileOffer } from "../widgets/kit/files.js";
 import { onceShown, openWidget } from "../widgets/kit/frame.js";
@@ -137,7 +137,9 @@ const typedField = (view) => {
     w.set("text", input.value);
     w.commitSoon();
   });
-  return { node: field(w.spec("text").label, input), input };
+  // no setting of the saved picture, where the letters say the same
+  const label = element("label", { htmlFor: input.id, textContent: w.spec("text").label });
+  return { node: element("div", { className: "aw-lw-typed" }, label, input), input };
 };
 
 const writingTools = (view) => {
