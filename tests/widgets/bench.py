@@ -17,7 +17,7 @@ from matplotlib.image import imread
 from playwright.sync_api import Browser, Locator, Page, Route
 
 from attn_utils.widgets.base import LiveWidget
-from tests.driving import settle
+from tests.driving import load_files, settle
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -92,12 +92,14 @@ class Bench:
         query = "&".join(f"{name}={quote(json.dumps(value))}" for name, value in state.items())
         return self.open_link(f"#{self.widget._name}?{query}" if query else "")
 
-    def open_link(self, fragment: str) -> Locator:
-        """Load the page afresh with anything behind its address."""
+    def open_link(self, fragment: str, *, load: bool = True) -> Locator:
+        """Load the page afresh with anything behind its address, and the widget's weights."""
         self.page.goto("about:blank")  # a change of the fragment alone loads nothing
         self.page.goto(URL + fragment)
         box = self.page.locator(".aw[data-ready]")
         box.wait_for()
+        if load:
+            load_files(box)
         settle(self.page)
         return box
 

@@ -26,6 +26,10 @@ const erf = (x) => {
 };
 export const gelu = (x) => (x / 2) * (1 + erf(x * Math.SQRT1_2));
 
+export const addTo = (x, y) => {
+  for (let k = 0; k < y.length; k++) x[k] += y[k];
+};
+
 // The rows of x times a weight matrix stored like nn.Linear's, (outputs, inputs), plus the bias if
 // there is one.
 export const linear = (x, rows, weight, bias = null) => {
@@ -53,6 +57,20 @@ export const layerNorm = (x, rows, weight, bias, eps = 1e-6) => {
     for (let k = 0; k < width; k++) y[i + k] = (x[i + k] - mean) * scale * weight[k] + bias[k];
   }
   return y;
+};
+
+// Rotary positions: radians a position for each pair of features, and the turning of the pairs in
+// the rows of x, in place. Row i stands at position `start` + i; several heads lie side by side.
+export const frequenciesOf = (base, width) =>
+  Float64Array.from({ length: width / 2 }, (_, j) => base ** ((-2 * j) / width));
+export const turnRows = (x, width, omega, start = 0) => {
+  for (let at = 0; at < x.length; at += 2) {
+    const angle = (start + Math.floor(at / width)) * omega[((at % width) >> 1) % omega.length];
+    const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+    const [a, b] = [x[at], x[at + 1]];
+    x[at] = a * cos - b * sin;
+    x[at + 1] = a * sin + b * cos;
+  }
 };
 
 // Scaled dot-product attention of `queries` rows of q over `keys` rows of k and v. With several
