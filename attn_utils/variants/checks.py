@@ -109,7 +109,7 @@ def _check_grouped(grouped: Callable[[Tensor, Tensor, Tensor], Any]) -> None:
             "the causal mask is missing, and heads of keys take turns (repeat_interleave, not "
             "repeat)": _attend(q, *turns, scale=scale, causal=False),
             "the queries of a group are averaged: each head asks for itself": (
-                _attend(q.unflatten(1, (G, g)).mean(2), k, v, scale=scale)
+                _attend(q.view(B, G, g, T, d).mean(2), k, v, scale=scale)
             ),
             "only the first head of each group has asked: all of them do": (
                 _attend(q[:, ::g], k, v, scale=scale)
