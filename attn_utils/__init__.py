@@ -74,6 +74,14 @@ from .pooling import nadaraya_watson as nadaraya_watson
 from .positional_encoding import LearnedPositionalEmbedding as LearnedPositionalEmbedding
 from .positional_encoding import RotaryEmbedding as RotaryEmbedding
 from .positional_encoding import SinusoidalPositionalEncoding as SinusoidalPositionalEncoding
+from .published import Bond as Bond
+from .published import ReactionReader as ReactionReader
+from .published import atom_element as atom_element
+from .published import load_reaction_reader as load_reaction_reader
+from .published import reaction_bonds as reaction_bonds
+from .published import reaction_symbols as reaction_symbols
+from .published import reaction_text as reaction_text
+from .published import reaction_tokens as reaction_tokens
 from .scoring import AdditiveAttention as AdditiveAttention
 from .scoring import Attn as Attn
 from .scoring import ConcatAttention as ConcatAttention
