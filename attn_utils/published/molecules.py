@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .smiles import atom_element
 
-__all__ = ["Bond", "reaction_bonds"]
+__all__ = ["Bond", "equal_atoms", "reaction_bonds"]
 
 ORDERS = {"-": 1.0, "/": 1.0, "\\": 1.0, "=": 2.0, "#": 3.0}
 END = "the end"
@@ -82,3 +82,68 @@ def reaction_bonds(symbols: Sequence[str]) -> list[Bond]:
                 raise wrong("each ring's digit twice", next(iter(rings.values()))[2])
             last = None
     return bonds
+
+
+def equal_atoms(symbols: Sequence[str], bonds: Sequence[Bond]) -> dict[int, int]:
+    """Sort atoms into classes of those that no look at the molecules tells apart.
+
+    Each atom starts with its symbol as class. Then, again and again, its class becomes its own and
+    those of its neighbours, until no class splits any more (Weisfeiler and Leman's refinement). The
+    two ends of a charge that is written at one of two equal oxygens, as in a nitro group, count as
+    equal. Equal molecules have equal atoms; left and right of ">>" classes are different.
+
+    Args:
+        symbols: as :func:`~attn_utils.published.reaction_symbols` returns them.
+        bonds: as :func:`reaction_bonds` returns them.
+
+    Returns:
+        The class of each atom, by its place in ``symbols``.
+
+    Example:
+        >>> from attn_utils import equal_atoms, reaction_bonds, reaction_symbols
+        >>> symbols = reaction_symbols("CC(C)O>>CC(C)=O")
+        >>> classes = equal_atoms(symbols, reaction_bonds(symbols))
+        >>> classes[0] == classes[3], classes[0] == classes[1], classes[0] == classes[7]
+        (True, False, False)
+    """
+    arrow = [*symbols, ">>"].index(">>")
+    around: dict[int, list[tuple[float, int]]] = {
+        place: [] for place, symbol in enumerate(symbols) if atom_element(symbol)
+    }
+    for first, second, order in bonds:
+        around[first].append((order, second))
+        around[second].append((order, first))
+    shared = _shared_charges(symbols, around)
+    names = {place: ("O", 1.5) if place in shared else (symbols[place], 0.0) for place in around}
+    classes = _numbered({place: (place < arrow, names[place]) for place in around})
+    while True:
+        seen = {
+            place: (
+                classes[place],
+                sorted(
+                    (1.5 if {place, other} & shared else order, classes[other])
+                    for order, other in around[place]
+                ),
+            )
+            for place in around
+        }
+        finer = _numbered(seen)
+        if len({*finer.values()}) == len({*classes.values()}):
+            return finer
+        classes = finer
+
+
+def _shared_charges(symbols: Sequence[str], around: dict[int, list[tuple[float, int]]]) -> set[int]:
+    """Find the oxygens that share a charge: [O-] and =O at the end of bonds of one atom."""
+    shared: set[int] = set()
+    for bonds in around.values():
+        ends = {(symbols[other], order): other for order, other in bonds if len(around[other]) == 1}
+        if {("[O-]", 1.0), ("O", 2.0)} <= ends.keys():
+            shared |= {o for b, o in bonds if (symbols[o], b) in {("[O-]", 1.0), ("O", 2.0)}}
+    return shared
+
+
+def _numbered(names: dict[int, Any]) -> dict[int, int]:
+    """Give equal names equal numbers."""
+    numbers: dict[str, int] = {}
+    return {place: numbers.setdefault(repr(name), len(numbers)) for place, name in names.items()}

@@ -1,4 +1,4 @@
-"""The published weights: what is committed is what the script makes, and computes what theirs do."""
+"""The published weights: what is committed is what the script makes, and it computes the same."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def test_the_committed_files_are_those_that_the_script_makes():
     assert WEIGHTS.stat().st_size <= 1_700_000
     assert "MIT" in convert.ABOUT["licence"]
     licence = (convert.HERE / convert.LICENCE).read_text(encoding="utf-8")
-    assert licence.startswith("Copyright 2020 RXN4Chemistry") and "free of charge" in licence
+    assert licence.startswith("Copyright 2020 RXN4Chemistry")
+    assert "free of charge" in licence
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +69,12 @@ def test_converting_twice_gives_the_same_bytes_and_another_wheel_is_refused(
     theirs, tmp_path, monkeypatch
 ):
     wheel = wheel_of(theirs, tmp_path / "one.whl")
-    with pytest.raises(ValueError, match="wheel: expected SHA-256 27876a42.*, got "):
+    with pytest.raises(ValueError, match="wheel: expected SHA-256 27876a42"):
         convert.convert(wheel)
     monkeypatch.setattr(convert, "WHEEL_HASH", hashlib.sha256(wheel.read_bytes()).hexdigest())
     once, again = convert.convert(wheel), convert.convert(wheel)
-    assert once == again and sorted(once) == sorted(convert.HASHES)
+    assert once == again
+    assert sorted(once) == sorted(convert.HASHES)
     (tmp_path / "made").write_bytes(once[convert.WEIGHTS])
     small().load_state_dict(read_half(tmp_path / "made"))
 
@@ -153,7 +155,9 @@ def test_tensors_survive_up_to_half_precision(tmp_path):
     file = tmp_path / "tensors"
     file.write_bytes(half_bytes(tensors, {"licence": "ä"}))
     for name, tensor in read_half(file).items():
-        assert tensor.equal(tensors[name].half().float()) and tensor.shape == tensors[name].shape
+        assert tensor.equal(tensors[name].half().float())
+        assert tensor.shape == tensors[name].shape
     header = json.loads(file.read_bytes()[8 : 8 + struct.unpack("<Q", file.read_bytes()[:8])[0]])
-    assert header["__metadata__"] == {"licence": "ä"} and [*header][1:] == ["a", "b", "empty"]
+    assert header["__metadata__"] == {"licence": "ä"}
+    assert [*header][1:] == ["a", "b", "empty"]
     assert half_bytes(dict(reversed(tensors.items())), {"licence": "ä"}) == file.read_bytes()
