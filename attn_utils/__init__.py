@@ -87,6 +87,7 @@ from .published import reaction_symbols as reaction_symbols
 from .published import reaction_text as reaction_text
 from .published import reaction_tokens as reaction_tokens
 from .published import read_mapped as read_mapped
+from .published import rewritten as rewritten
 from .scoring import AdditiveAttention as AdditiveAttention
 from .scoring import Attn as Attn
 from .scoring import ConcatAttention as ConcatAttention

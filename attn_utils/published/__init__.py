@@ -4,6 +4,7 @@
 :class:`ReactionReader`, built from this package's own parts. :func:`reaction_tokens` turns a
 reaction, written in SMILES, into its tokens. :func:`mapped_reactions` are reactions whose atoms
 were mapped by hand, and :func:`mapping_accuracy` compares attention with these maps.
+:func:`rewritten` writes a product in another order.
 
 Shapes: B batch, T tokens, H heads, D = embed_dim, V = vocab_size.
 """
@@ -11,6 +12,7 @@ Shapes: B batch, T tokens, H heads, D = embed_dim, V = vocab_size.
 from .mapping import MappedReaction, mapped_reactions, mapping_accuracy, read_mapped
 from .model import ReactionReader, load_reaction_reader
 from .molecules import Bond, equal_atoms, reaction_bonds
+from .rewriting import rewritten
 from .smiles import atom_element, reaction_symbols, reaction_text, reaction_tokens
 
 __all__ = [
@@ -27,4 +29,5 @@ __all__ = [
     "reaction_text",
     "reaction_tokens",
     "read_mapped",
+    "rewritten",
 ]

@@ -110,7 +110,7 @@ class ReactionReader(nn.Module):
 
 
 def load_reaction_reader() -> ReactionReader:
-    """Load the model that Schwaller et al. (2021) trained on 1.3 million reactions.
+    """Load the model that Schwaller et al. (2021) trained on reactions from US patents.
 
     It learned to fill masked symbols of written reactions, and nothing else. The weights are in
     half precision on disk; ``attn_utils/published/convert.py`` made them from the authors' package
