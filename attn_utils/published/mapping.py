@@ -25,13 +25,13 @@ BARE = re.compile(r"(Br|Cl|[BCNOSPFI]|[bcosp]|n(?!H))(H[0-9]?)?")
 class MappedReaction(NamedTuple):
     """A reaction, and where each atom of its product comes from.
 
-    ``origins`` has a set of places in ``symbols`` for the place of each atom of the product: the
-    atom that it was, and those that are equal to it by symmetry.
+    ``origins`` has, for the place of each atom of the product, places in ``symbols``: the atom that
+    it was, then those that are equal to it by symmetry.
     """
 
     name: str
     symbols: list[str]
-    origins: dict[int, set[int]]
+    origins: dict[int, tuple[int, ...]]
     why: str
 
     @property
@@ -56,32 +56,34 @@ def read_mapped(mapped: str, name: str = "", why: str = "") -> MappedReaction:
         >>> from attn_utils import read_mapped
         >>> reaction = read_mapped("[CH3:1][CH2:2]O.[Cl:3]>>[CH3:1][CH2:2][Cl:3]")
         >>> reaction.text, reaction.origins
-        ('CCO.Cl>>CCCl', {6: {0}, 7: {1}, 8: {4}})
+        ('CCO.Cl>>CCCl', {6: (0,), 7: (1,), 8: (4,)})
     """
-    written = [NUMBERED.fullmatch(symbol) or symbol for symbol in SYMBOL.findall(mapped)]
-    symbols = reaction_symbols("".join(w if isinstance(w, str) else _plain(w[1]) for w in written))
-    numbers = [None if isinstance(w, str) else int(w[2]) for w in written]
+    written = SYMBOL.findall(mapped)
+    if "".join(written) != mapped:
+        raise ValueError(f"mapped: expected symbols of SMILES, got {mapped!r}")
+    found = [NUMBERED.fullmatch(symbol) for symbol in written]
+    symbols = reaction_symbols(
+        "".join(_plain(match[1]) if match else s for match, s in zip(found, written, strict=True))
+    )
+    numbers = [match[2] if match else None for match in found]
     arrow = symbols.index(">>")
     origin: dict[int, int] = {}
     for place in range(arrow + 1, len(symbols)):
         if element := atom_element(symbols[place]):
-            found = [i for i in range(arrow) if numbers[i] == numbers[place] is not None]
-            if [atom_element(symbols[i]) for i in found] != [element]:
+            same = [i for i in range(arrow) if numbers[i] == numbers[place] is not None]
+            if [atom_element(symbols[i]) for i in same] != [element]:
                 raise ValueError(
-                    f"mapped: expected one {element} of the reactants for the product's "
-                    f"{written[place]}, got {[symbols[i] for i in found]}"
+                    f"mapped: expected one {element} of the reactants for {written[place]} of the "
+                    f"product, got {', '.join(written[i] for i in same) or 'none'}"
                 )
-            origin[place] = found[0]
+            origin[place] = same[0]
     classes = equal_atoms(symbols, reaction_bonds(symbols))
-    origins = {
-        place: {
-            source
-            for source in range(arrow)
-            for twin in origin
-            if classes[twin] == classes[place] and classes.get(source) == classes[origin[twin]]
-        }
-        for place in origin
-    }
+    origins = {}
+    for place, direct in origin.items():
+        twins = [twin for twin in origin if classes[twin] == classes[place]]
+        good = {classes[origin[twin]] for twin in twins}
+        equal = [i for i in range(arrow) if classes.get(i) in good and i != direct]
+        origins[place] = (direct, *equal)
     return MappedReaction(name, symbols, origins, why)
 
 

@@ -147,7 +147,8 @@ def test_the_file_is_one_that_other_libraries_read():
     theirs, ours = load_file(WEIGHTS), read_half(WEIGHTS)
     assert sorted(theirs) == sorted(ours)
     for name, tensor in ours.items():
-        assert theirs[name].dtype == torch.float16 and theirs[name].float().equal(tensor), name
+        assert theirs[name].dtype == torch.float16, name
+        assert theirs[name].float().equal(tensor), name
 
 
 def test_tensors_survive_up_to_half_precision(tmp_path):
