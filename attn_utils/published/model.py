@@ -79,6 +79,14 @@ class ReactionReader(nn.Module):
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Give each token its vector and its position's, (B, T) -> (B, T, D)."""
+        longest = len(self.positions.weight)
+        got: object = type(tokens).__name__
+        if isinstance(tokens, Tensor):
+            got = tuple(tokens.shape) if not tokens.is_floating_point() else tokens.dtype
+        if not isinstance(got, tuple) or len(got) != 2 or not 1 <= got[1] <= longest:
+            raise ValueError(
+                f"tokens: expected integers of shape (B, T) with T from 1 to {longest}, got {got}"
+            )
         check_range("tokens", tokens, "token numbers", 0, self.vocab_size - 1)
         embedded: Tensor = self.widen(self.norm(self.positions(self.embedding(tokens))))
         return embedded
