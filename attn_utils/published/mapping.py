@@ -27,6 +27,12 @@ class MappedReaction(NamedTuple):
 
     ``origins`` has, for the place of each atom of the product, places in ``symbols``: the atom that
     it was, then those that are equal to it by symmetry.
+
+    Example:
+        >>> from attn_utils import MappedReaction
+        >>> reaction = MappedReaction("", ["C", "O", ">>", "C"], {3: (0,)}, "")
+        >>> reaction.text, reaction.sources
+        ('CO>>C', [0, 1])
     """
 
     name: str
@@ -121,7 +127,7 @@ def mapping_accuracy(
     Example:
         >>> from attn_utils import load_reaction_reader, mapping_accuracy
         >>> accuracy = mapping_accuracy(load_reaction_reader())
-        >>> accuracy.shape, int(accuracy[5].argmax()) + 1  # of the sixth pass, the best head
+        >>> accuracy.shape, int(accuracy[5].argmax()) + 1  # the best head in pass 6
         (torch.Size([12, 8]), 6)
     """
     right, atoms = torch.zeros(()), 0

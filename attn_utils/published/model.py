@@ -39,7 +39,7 @@ class ReactionReader(nn.Module):
     Example:
         >>> import torch
         >>> from attn_utils import ReactionReader
-        >>> model = ReactionReader(vocab_size=10, embed_dim=8, num_heads=2, depth=3, hidden=16)
+        >>> model = ReactionReader(vocab_size=10, embed_dim=8, num_heads=2, depth=3)
         >>> tokens = torch.tensor([[3, 1, 4, 1]])
         >>> states, weights = model(tokens, return_weights=True)
         >>> states.shape, len(weights), weights[0].shape
@@ -131,8 +131,8 @@ def load_reaction_reader() -> ReactionReader:
         >>> from attn_utils import load_reaction_reader, reaction_tokens
         >>> model = load_reaction_reader()
         >>> states = model(reaction_tokens("CC(=O)O.OCC>>CC(=O)OCC")[None])
-        >>> states.shape  # [CLS], 20 symbols, [SEP]
-        torch.Size([1, 22, 256])
+        >>> states.shape  # [CLS], 21 symbols, [SEP]
+        torch.Size([1, 23, 256])
     """
     model = ReactionReader()
     model.load_state_dict(read_half(Path(__file__).with_name("reaction_reader.safetensors")))

@@ -15,7 +15,13 @@ END = "the end"
 
 
 class Bond(NamedTuple):
-    """A bond between the atoms at two places of a list of symbols, the earlier one first."""
+    """A bond between the atoms at two places of a list of symbols, the earlier one first.
+
+    Example:
+        >>> from attn_utils import reaction_bonds, reaction_symbols
+        >>> reaction_bonds(reaction_symbols("C#N>>C"))
+        [Bond(first=0, second=2, order=3.0)]
+    """
 
     first: int
     second: int
@@ -88,9 +94,9 @@ def equal_atoms(symbols: Sequence[str], bonds: Sequence[Bond]) -> dict[int, int]
     """Sort atoms into classes of those that no look at the molecules tells apart.
 
     Each atom starts with its symbol as class. Then, again and again, its class becomes its own and
-    those of its neighbours, until no class splits any more (Weisfeiler and Leman's refinement). The
-    two ends of a charge that is written at one of two equal oxygens, as in a nitro group, count as
-    equal. Equal molecules have equal atoms; left and right of ">>" classes are different.
+    those of its neighbours, until no class splits any more (Weisfeiler and Leman's refinement). Two
+    oxygens count as equal if a charge could be written at either, as in a nitro group. Atoms of
+    equal molecules are equal, except across ">>".
 
     Args:
         symbols: as :func:`~attn_utils.published.reaction_symbols` returns them.
@@ -134,12 +140,12 @@ def equal_atoms(symbols: Sequence[str], bonds: Sequence[Bond]) -> dict[int, int]
 
 
 def _shared_charges(symbols: Sequence[str], around: dict[int, list[tuple[float, int]]]) -> set[int]:
-    """Find the oxygens that share a charge: [O-] and =O at the end of bonds of one atom."""
-    shared: set[int] = set()
+    """Find the oxygens that share a charge: [O-] and =O, bound to one atom and to no other."""
+    pair, shared = {("[O-]", 1.0), ("O", 2.0)}, set()
     for bonds in around.values():
-        ends = {(symbols[other], order): other for order, other in bonds if len(around[other]) == 1}
-        if {("[O-]", 1.0), ("O", 2.0)} <= ends.keys():
-            shared |= {o for b, o in bonds if (symbols[o], b) in {("[O-]", 1.0), ("O", 2.0)}}
+        ends = {other: (symbols[other], order) for order, other in bonds if len(around[other]) == 1}
+        if pair <= set(ends.values()):
+            shared |= {other for other, end in ends.items() if end in pair}
     return shared
 
 

@@ -6,8 +6,6 @@ model had seen it. Equal numbers, ``[CH3:1]``, mark an atom on both sides. What 
 
 from __future__ import annotations
 
-__all__ = ["MAPPED"]
-
 #: name, reaction with numbered atoms, and why it is mapped so
 MAPPED: tuple[tuple[str, str, str], ...] = (
     (

@@ -87,12 +87,12 @@ def reaction_tokens(reaction: str) -> Tensor:
         reaction: as in :func:`reaction_symbols`.
 
     Returns:
-        (T,), integers. The symbol ``i`` is token ``i + 1``.
+        (T,), integers. Symbol ``i`` is token ``i + 1``.
 
     Example:
         >>> from attn_utils import reaction_tokens
         >>> reaction_tokens("CCl.[OH-]>>CO").tolist()
-        [12, 16, 29, 25, 70, 30, 16, 19, 13]
+        [12, 16, 28, 24, 59, 29, 16, 19, 13]
     """
     numbers = _numbers()
     return torch.tensor([CLS, *(numbers[s] for s in reaction_symbols(reaction)), SEP])

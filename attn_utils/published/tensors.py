@@ -16,8 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["half_bytes", "read_half"]
-
 
 def half_bytes(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> bytes:
     """Round tensors to half precision and lay them out; the same input gives the same bytes.
