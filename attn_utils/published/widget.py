@@ -84,12 +84,12 @@ class ReactionExplorer(LiveWidget):
 
     title = traitlets.Unicode("Where did this atom come from?").tag(sync=True)
     alt = traitlets.Unicode(
-        "The attention of one head for a chemical reaction, as a heatmap: rows are the symbols of "
-        "the product, columns the symbols of the reactants, and each atom of the product has one "
-        "bright cell in the column of the atom that it was."
+        "The attention of one head in a chemical reaction, as a heatmap: a row for each symbol of "
+        "the product, a column for each symbol of the reactants. In the live page both sides are "
+        "drawn as molecules, and pointing at an atom of the product shows where it came from."
     )
     reaction = Reaction(FIRST, label="reaction")
-    layer = Number(6, min=1, max=12, step=1, label="pass")
+    layer = Number(9, min=1, max=12, step=1, label="pass")
     head = Number(1, min=1, max=8, step=1, label="head")
     atom = Number(0, min=0, max=MOST, step=1, label="atom of the product")
 

@@ -77,17 +77,17 @@ def test_before_the_model_is_loaded(explorer: Explorer) -> None:
     box = explorer.open_link("", load=False)
     wanted = ReactionExplorer().reference()["weights"].flatten()
     np.testing.assert_allclose(explorer.numbers()["weights"], wanted, atol=1e-6)
-    assert explorer.summary().startswith("Pass 6, head 1: ")
+    assert explorer.summary().startswith("Pass 9, head 1: ")
     explorer.slide("head", 6)
     assert explorer.summary().startswith("Load the model to see")
     assert explorer.numbers()["weights"].size == 0
     explorer.product.press("ArrowRight")
     explorer.says("C, atom 1 of the product.")
     explorer.slide("head", 1)
-    assert explorer.summary().startswith("Pass 6, head 1: ")
+    assert explorer.summary().startswith("Pass 9, head 1: ")
     load_files(box)
     explorer.slide("head", 6)
-    assert explorer.summary() == "Pass 6, head 6: 11 of 11 atoms come from where they should."
+    assert explorer.summary() == "Pass 9, head 6: 11 of 11 atoms come from where they should."
 
 
 # ---- pointing
@@ -207,7 +207,7 @@ def test_a_long_reaction_is_read_in_slices(explorer: Explorer) -> None:
     explorer.open(head=6)
     explorer.write(LONG)
     expect(explorer.page.locator(".aw-rx-summary")).to_contain_text(
-        "Pass 6, head 6", timeout=60_000
+        "Pass 9, head 6", timeout=60_000
     )
     want = ReactionExplorer(reaction=LONG, head=6).reference()["weights"]
     np.testing.assert_allclose(explorer.numbers()["weights"], want.flatten(), atol=1e-5)
@@ -225,7 +225,7 @@ def test_goals(explorer: Explorer) -> None:
     assert explorer.reached() == [False, False, False]
     explorer.slide("pass", 3)  # where the map of the first example appears
     assert explorer.reached() == [False, True, False]
-    explorer.slide("pass", 6)
+    explorer.slide("pass", 9)
     explorer.write("CCCCCC>>C1CCCCC1")
     assert "cannot be right" in explorer.summary()
     assert explorer.reached() == [False, True, False]  # the head has not been found yet
