@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 
 def settle(page: Page) -> None:
     """Wait for the next painted frame: a widget draws once per frame."""
     page.evaluate("() => new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f)))")
+
+
+def load_files(box: Locator) -> None:
+    """Press a widget's offer to load its weights, if it has one, and wait for them."""
+    offer = box.locator(".aw-file button:visible")
+    if offer.count():
+        offer.click()
+        expect(box.locator(".aw-file")).to_have_count(0, timeout=60_000)
 
 
 def come_to_rest(page: Page) -> None:

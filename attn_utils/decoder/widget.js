@@ -5,10 +5,10 @@ import { clamp, element, fixed, freshId } from "../widgets/kit/dom.js";
 import { onceShown, openWidget } from "../widgets/kit/frame.js";
 import { remembering } from "../widgets/kit/remember.js";
 import { pythonForCell } from "../widgets/kit/share.js";
-import { onThemeChange } from "../widgets/kit/theme.js";
+import { onThemeChange, shadesOf } from "../widgets/kit/theme.js";
 import { alignmentMap } from "./alignment.js";
 import { readText, resultsOf, STEPS } from "./compute.js";
-import { colourKey, shadesOf } from "./shades.js";
+import { colourKey } from "./key.js";
 import { isImpossible, spoken } from "./spoken.js";
 import { writtenPanel } from "./written.js";
 

@@ -1,7 +1,7 @@
 // A small Vision Transformer in plain JavaScript: the forward pass of attn_utils.VisionTransformer,
 // with all its attention weights, and the rollout. Sums are in double precision, so that the
 // results agree with torch's float32 to five digits and more.
-import { attention, gelu, layerNorm, linear } from "../widgets/kit/math.js";
+import { addTo, attention, gelu, layerNorm, linear } from "../widgets/kit/math.js";
 
 // `_floats` holds the parameters one after the other, `_shapes` their names and shapes as in the
 // state_dict.
@@ -14,10 +14,6 @@ const parametersOf = ({ _floats, _shapes }) => {
     at += count;
   }
   return parameters;
-};
-
-const addTo = (x, y) => {
-  for (let k = 0; k < y.length; k++) x[k] += y[k];
 };
 
 // Columns [from, from + count) of x, which has rows of `width`.

@@ -1,10 +1,6 @@
 // Encodings of positions, their scores, and a tiny attention layer that may be told the positions.
 // PositionExplorer.reference computes the same in torch.
-import { attention, linear } from "../widgets/kit/math.js";
-
-// Radians a position for each hand.
-export const frequenciesOf = (base, width) =>
-  Float64Array.from({ length: width / 2 }, (_, j) => base ** ((-2 * j) / width));
+import { attention, frequenciesOf, linear, turnRows } from "../widgets/kit/math.js";
 
 // Mean cosine of all hands at an offset: the score of two positions that far apart.
 const meanCosine = (omega, offset) => {
@@ -84,17 +80,6 @@ const learned = ({ width, _sizes, _table }) => {
 export const encode = (state) => (state.encoding === "learned" ? learned : turning)(state);
 
 // ---- the tiny layer: a few words with fixed embeddings and weights
-
-// Turns the pairs of row i of x (rows of `width`) by i times the frequencies, in place.
-const turnRows = (x, width, omega) => {
-  for (let i = 0; i * width < x.length; i++)
-    for (let j = 0; j < omega.length; j++) {
-      const at = i * width + 2 * j;
-      const [a, b] = x.subarray(at, at + 2);
-      const [cos, sin] = [Math.cos(i * omega[j]), Math.sin(i * omega[j])];
-      x.set([a * cos - b * sin, a * sin + b * cos], at);
-    }
-};
 
 // What is added to the word in row i, column c: nothing if positions are turned or not told.
 const addedTo = (kind, { _table, _sizes }, omega, i, c) => {

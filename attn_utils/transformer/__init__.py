@@ -16,8 +16,8 @@ from .language_model import (
     CausalSelfAttention,
     KVCache,
     LanguageModel,
-    sample,
 )
+from .sampling import sample
 from .stacks import TransformerDecoder, TransformerEncoder
 from .trained import load_writer
 

@@ -1,4 +1,4 @@
-"""A language model: causal blocks with a cache of keys and values, and how to draw from it.
+"""A language model: causal blocks with a cache of keys and values.
 
 Shapes: B batch, T tokens (with a cache: the new ones), S all tokens so far, H heads, G heads of
 keys and values, D = embed_dim, d = D / H, V = vocab_size.
@@ -14,14 +14,15 @@ from torch import Tensor, nn
 
 from attn_utils.core.arguments import check_range, check_size, check_sizes
 from attn_utils.core.attend import attend, join_heads, split_heads
-from attn_utils.core.masks import causal_mask, sharp_softmax
+from attn_utils.core.masks import causal_mask
 from attn_utils.core.precision import is_autocast
 from attn_utils.multi_head import MultiHeadAttention
 from attn_utils.positional_encoding import RotaryEmbedding
 
 from .blocks import FeedForward, Residual, check_stream
+from .sampling import sample
 
-__all__ = ["CausalBlock", "CausalSelfAttention", "KVCache", "LanguageModel", "sample"]
+__all__ = ["CausalBlock", "CausalSelfAttention", "KVCache", "LanguageModel"]
 
 
 class KVCache(NamedTuple):
@@ -291,6 +292,7 @@ class LanguageModel(nn.Module):
         *,
         temperature: float = 1.0,
         top_k: int | None = None,
+        top_p: float | None = None,
         use_cache: bool = True,
         context: int | None = None,
         generator: torch.Generator | None = None,
@@ -302,6 +304,8 @@ class LanguageModel(nn.Module):
             steps: how many tokens to write.
             temperature: divides the logits; 0 always takes the likeliest token.
             top_k: draw among the k likeliest only.
+            top_p: draw among the fewest likeliest whose probabilities sum to at least this; with
+                ``top_k`` among those of the k.
             use_cache: read only the new token at each step (T = 1), or all again. The logits are
                 the same up to rounding, since products of other shapes are summed in another order.
                 In half precision that may decide between two tokens: of 80 greedy texts of 60
@@ -327,7 +331,7 @@ class LanguageModel(nn.Module):
                 logits, cache = self.extend(text[:, -1:] if cache else text[:, first:], cache)
             else:
                 logits = self(text[:, first:])
-            new = sample(logits[:, -1], temperature, top_k, generator)[:, None]  # (B, 1)
+            new = sample(logits[:, -1], temperature, top_k, generator, top_p=top_p)[:, None]
             text = torch.cat([text, new], dim=1)
         return text
 
@@ -338,51 +342,6 @@ class LanguageModel(nn.Module):
         if tokens.ndim != 2 or tokens.shape[1] == 0:
             raise ValueError(f"{name}: expected shape (B, T ≥ 1), got {tuple(tokens.shape)}")
         check_range(name, tokens, "tokens", 0, self.vocab_size - 1)
-
-
-def sample(
-    logits: Tensor,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Draw from ``softmax(logits / temperature)``, restricted to the ``top_k`` likeliest.
-
-    Args:
-        logits: (…, V).
-        temperature: below 1 sharper, above 1 flatter; 0 takes the likeliest. However small it is,
-            nothing overflows: the softmax is computed from differences, in float32 at least.
-        top_k: how many of the likeliest remain, 1 … V; by default all. Ties at the border all stay.
-        generator: source of randomness; by default PyTorch's own.
-
-    Returns:
-        Indices, (…).
-
-    Example:
-        >>> import torch
-        >>> from attn_utils import sample
-        >>> logits = torch.tensor([0.0, 2.0, 1.0, -1.0])
-        >>> sample(logits, temperature=0).item()  # always the likeliest
-        1
-        >>> drawn = sample(logits.expand(1000, 4), top_k=2)
-        >>> sorted(set(drawn.tolist()))  # only the two likeliest
-        [1, 2]
-    """
-    V = logits.shape[-1]
-    if not 0 <= temperature < float("inf"):
-        raise ValueError(f"temperature: expected a number of at least 0, got {temperature!r}")
-    if top_k is not None and check_size("top_k", top_k) > V:
-        raise ValueError(f"top_k: expected an integer from 1 to {V}, got {top_k!r}")
-    if temperature == 0:
-        return logits.argmax(-1)
-    if top_k is not None:
-        border = logits.topk(top_k).values[..., -1:]  # the smallest that stays
-        logits = logits.masked_fill(logits < border, -torch.inf)
-    # a number beyond these bounds would become 0 or infinite, and a difference of −∞ times 0 is NaN
-    temperature = min(max(temperature, 1e-38), 1e38)
-    probabilities = sharp_softmax(logits, 1 / temperature)
-    drawn = torch.multinomial(probabilities.reshape(-1, V), 1, generator=generator)
-    return drawn.reshape(logits.shape[:-1])
 
 
 def _check_cache(cache: KVCache, new: Tensor) -> None:

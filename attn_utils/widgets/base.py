@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, TypeAlias
 
 import anywidget
 import numpy as np
@@ -21,6 +21,7 @@ import traitlets
 from torch import Tensor
 
 from .joining import front_end as front_end
+from .on_demand import Reader
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -182,10 +183,15 @@ class LiveWidget(anywidget.AnyWidget):
     #: Set before ``super().__init__``, they hold for this widget's sliders, links and checks.
     _own_bounds: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
+    #: Files that the front end loads when a reader asks for them, by name. They are no part of the
+    #: state: a page holds them once, beside it, and in JupyterLab the kernel sends them.
+    files: ClassVar[Mapping[str, Reader]] = MappingProxyType({})
+
     _name = traitlets.Unicode().tag(sync=True)
     _class = traitlets.Unicode().tag(sync=True)
     _controls: traitlets.List[Any] = traitlets.List().tag(sync=True)
     _defaults: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    _files: traitlets.List[Any] = traitlets.List().tag(sync=True)  # name, number of bytes
 
     def __init__(self, **controls: Any) -> None:
         unknown = sorted(set(controls) - set(self.trait_names()))
@@ -203,10 +209,12 @@ class LiveWidget(anywidget.AnyWidget):
             # pairs, not a dict: nbformat sorts a dict's keys when it stores a notebook
             _controls=[[name, spec] for name, spec in specs.items()],
             _defaults=[[name, self.trait_defaults(name)] for name in specs],
+            _files=[[name, len(read())] for name, read in self.files.items()],
             **controls,
         )
         self._refresh()
         self.observe(lambda _: self._refresh(), names=list(specs))
+        self.on_msg(self._hear)
 
     def reference(self) -> dict[str, Tensor]:
         """Compute the results in torch, by name, from the present controls."""
@@ -223,6 +231,18 @@ class LiveWidget(anywidget.AnyWidget):
             super().set_state(sync_data)
         finally:
             self._from_browser = False
+
+    def _hear(self, _: object, message: Any, __: object) -> None:
+        """Answer a front end that asks for a file (kit/files.js)."""
+        name = message.get("file")
+        if name not in self.files or "cancel" in message:
+            return
+        try:
+            data = self.files[name]()
+        except OSError as error:
+            self.send({"file": name, "error": f"The kernel cannot read {name}: {error.strerror}."})
+        else:
+            self.send({"file": name, "loaded": 1}, [data])
 
     def _control_traits(self) -> dict[str, Any]:
         found: dict[str, Any] = self.traits(control=lambda spec: spec is not None)

@@ -11,7 +11,7 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from PIL import Image
 
-from tests.pages import ALIVE, CHAPTERS, PAGES, SITE
+from tests.pages import ALIVE, CHAPTERS, PAGES, ROOT, SITE
 
 
 @functools.cache
@@ -64,6 +64,32 @@ def test_every_drawn_figure_has_a_name_and_a_caption(path: str) -> None:
         caption = figure.select_one("figcaption .caption-text")
         assert caption is not None
         assert caption.get_text().strip(" #")
+
+
+def smallest_text(source: str) -> float | None:
+    """The points of the smallest text in the figure that a cell draws; None where it has none."""
+    sizes = [float(size) for size in re.findall(r"(?:font|label|title)size=([\d.]+)", source)]
+    words = re.search(r"title|label|text\(|annotate|legend", source)
+    return None if 'axis("off")' in source and not words else min([10.0, *sizes])
+
+
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_text_in_figures_can_be_read_on_a_phone(path: str) -> None:
+    """At 390 pixels a column has 342; figures are drawn with two pixels for each of the page."""
+    notebook = json.loads((ROOT / path).with_suffix(".ipynb").read_text(encoding="utf-8"))
+    drawn = 0
+    for cell in notebook["cells"]:
+        name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name", "")
+        points = smallest_text("".join(cell["source"]))
+        image = soup(path).select_one(f"figure#{name} img") if name else None
+        if image is None or points is None:
+            continue
+        with Image.open(target(path, image, "src")) as picture:
+            shown = min(342, picture.width / 2) / picture.width  # of the picture's own pixels
+            pixels = points / 72 * round(picture.info["dpi"][0]) * shown
+        assert pixels >= 9, f"{name}: {points:g}-point text has {pixels:.1f} pixels"
+        drawn += 1
+    assert drawn
 
 
 @pytest.mark.parametrize("path", ALIVE)

@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import attn_utils.widgets
+from tests.driving import load_files
 
 CHAPTER = Path(__file__).parents[2] / "book" / "01-attention-cues.ipynb"
 WATCHED = """
@@ -202,6 +203,7 @@ def test_every_widget_comes_alive_in_jupyterlab(lab: str, browser: Browser) -> N
     assert set(truth) == set(WIDGETS)
     for cell, name in enumerate(WIDGETS, start=1):
         box = widget_in_cell(page, cell)
+        load_files(box)  # from the kernel
         shown = box.evaluate("e => e.numbers()")
         assert shown, name
         for result, numbers in shown.items():

@@ -137,9 +137,15 @@ def class_of_thirty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     rows = grade(folder, book, out, limits=LIMITS, say=said.append)
     seconds = time.monotonic() - began
     return {
-        "due": due, "rows": rows, "said": said, "seconds": seconds, "before": before,
-        "folder": folder, "book": book, "out": out,
-    }  # fmt: skip
+        "due": due,
+        "rows": rows,
+        "said": said,
+        "seconds": seconds,
+        "before": before,
+        "folder": folder,
+        "book": book,
+        "out": out,
+    }
 
 
 def lines(out: Path) -> list[dict[str, str]]:

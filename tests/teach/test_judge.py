@@ -37,13 +37,27 @@ def functions(*_):
 @pytest.mark.parametrize(
     "value",
     [
-        None, True, 3, 2**70, 1.5, float("inf"), "text", ..., [1, (2, [])], {"a": (1, 2), 3: None},
-        np.float32(2.5), np.arange(6).reshape(2, 3), torch.tensor(3), torch.zeros(0, 2),
-        torch.eye(3, dtype=torch.bool), torch.randn(2, 3, dtype=torch.float64).T,
-        torch.tensor([1.5, -2.0]).bfloat16(), torch.tensor([1 + 2j]).conj(),
+        None,
+        True,
+        3,
+        2**70,
+        1.5,
+        float("inf"),
+        "text",
+        ...,
+        [1, (2, [])],
+        {"a": (1, 2), 3: None},
+        np.float32(2.5),
+        np.arange(6).reshape(2, 3),
+        torch.tensor(3),
+        torch.zeros(0, 2),
+        torch.eye(3, dtype=torch.bool),
+        torch.randn(2, 3, dtype=torch.float64).T,
+        torch.tensor([1.5, -2.0]).bfloat16(),
+        torch.tensor([1 + 2j]).conj(),
         torch.ones(2, requires_grad=True),
     ],
-)  # fmt: skip
+)
 def test_values_arrive_as_they_were(value):
     pipe = io.BytesIO()
     wire.send(pipe, {"value": wire.pack(value, functions)})

@@ -27,6 +27,7 @@ from attn_utils.transformer import (
     TransformerEncoder,
     sample,
 )
+from attn_utils.transformer.sampling import distribution
 from tests.contracts import MODULE, Module, under
 from tests.contracts.faults import ROTARY
 from tests.helpers import close, draw
@@ -434,6 +435,29 @@ def test_sample_follows_the_probabilities():
     assert sample(logits.expand(2, 3, 4)).shape == (2, 3)
 
 
+@pytest.mark.parametrize(
+    ("top_p", "kept"), [(0.01, 1), (0.49, 1), (0.51, 2), (0.79, 2), (0.81, 3), (0.96, 4), (1, 4)]
+)
+def test_top_p_keeps_the_fewest_that_reach_it(top_p, kept):
+    shares = torch.tensor([0.15, 0.5, 0.05, 0.3])
+    found = distribution(shares.log(), top_p=top_p)
+    want = shares * (shares >= shares.sort(descending=True).values[kept - 1])
+    close(found, want / want.sum())
+    rows = torch.stack([shares, shares.flip(0)]).log()[None]  # each row by itself
+    close(distribution(rows, top_p=top_p), torch.stack([found, found.flip(0)])[None])
+
+
+def test_top_p_counts_what_top_k_and_the_temperature_leave():
+    shares = torch.tensor([0.4, 0.3, 0.2, 0.1])
+    # of the two likeliest the first has 4/7, more than a half
+    assert distribution(shares.log(), top_k=2, top_p=0.5).tolist() == [1, 0, 0, 0]
+    flat = distribution(shares.log(), temperature=100, top_p=0.5)
+    assert (flat > 0).tolist() == [True, True, False, False]
+    assert distribution(shares.log(), temperature=0, top_p=0.5).tolist() == [1, 0, 0, 0]
+    lm, prompt = model(), text(1, 3)
+    assert torch.equal(lm.generate(prompt, 9, top_p=1e-6), lm.generate(prompt, 9, temperature=0))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, *DTYPES])
 @pytest.mark.parametrize("temperature", [1e-4, 1e-30, 1e-320, 1e-2, 1e300])
 def test_sample_at_any_temperature(dtype, temperature):
@@ -517,6 +541,9 @@ def test_a_cache_from_outside_autocast():
         (lambda: model().generate(text(2, 0), 1), r"prompt: expected shape \(B, T ≥ 1\)"),
         (lambda: sample(torch.zeros(3), -1), r"temperature: expected a number of at least 0"),
         (lambda: sample(torch.zeros(3), top_k=4), r"top_k: expected .* from 1 to 3, got 4"),
+        (lambda: sample(torch.zeros(3), top_p=0), r"top_p: expected a number above 0.*, got 0"),
+        (lambda: sample(torch.zeros(3), top_p=1.1), r"top_p: expected .* at most 1, got 1.1"),
+        (lambda: sample(torch.zeros(3), top_p=torch.nan), r"top_p: expected .*, got nan"),
         (lambda: FeedForward(4)(torch.zeros(2, 5)), r"x: expected .*D = 4\), got \(2, 5\)"),
         (lambda: CausalSelfAttention(4, 2)(torch.zeros(2, 5)), r"x: expected .*got \(2, 5\)"),
         (lambda: CausalBlock(4, 2)(torch.zeros(1, 2, 5)), r"x: expected .*got \(1, 2, 5\)"),

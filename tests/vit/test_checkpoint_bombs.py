@@ -286,7 +286,8 @@ BOMBS = {  # how each is made, and how it is refused
     ),
     "offsets of 2^60 bytes": (
         lambda p: _safetensors(
-            p, b'{"cls_token":{"dtype":"F32","shape":[1,1,288230376151711744],'
+            p,
+            b'{"cls_token":{"dtype":"F32","shape":[1,1,288230376151711744],'
             b'"data_offsets":[0,1152921504606846976]}}',
         ),
         "damaged or incomplete",
@@ -313,14 +314,15 @@ BOMBS = {  # how each is made, and how it is refused
     ),
     "directory of 2^60 bytes": (
         lambda p: p.write_bytes(
-            b"PK\x03\x04" + bytes(100)
+            b"PK\x03\x04"
+            + bytes(100)
             + struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, 2**60, 0)
             + struct.pack("<4sLQL", b"PK\x06\x07", 0, 104, 1)
             + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 2**32 - 1, 2**32 - 1, 0)
         ),
         "of too many members",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="measures processes that were split off")
@@ -355,8 +357,11 @@ def test_small_files_stay_small(tmp_path):
     """
     ran = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program), str(tmp_path)],
-        capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stderr
     results = json.loads(ran.stdout)
     good = results["good"][2]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from attn_utils.widgets.base import LiveWidget
-from tests.driving import settle
+from tests.driving import load_files, settle
 
 from .bench import URL, Bench, changed_state, site_of
 
@@ -112,6 +112,7 @@ def test_the_second_of_a_kind_has_links_of_its_own(bench: Bench) -> None:
     second.wait_for()
     settle(page)
     for box, want in ((first, bench.kind()), (second, bench.kind(**state))):
+        load_files(box)
         found = box.evaluate("e => e.numbers()")
         assert_same({key: np.array(v, np.float64) for key, v in found.items()}, results(want))
     assert page.evaluate("() => scrollY") > 0

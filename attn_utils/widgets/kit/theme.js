@@ -1,3 +1,5 @@
+import { clamp } from "./dom.js";
+
 // Colours come from CSS variables (kit.css), which follow the page's or JupyterLab's theme.
 export const cssColour = (node, name) => {
   const text = getComputedStyle(node).getPropertyValue(name).trim();
@@ -20,6 +22,24 @@ const rampThrough = (stops) =>
 const rampOfVariables = (node, name, count) =>
   rampThrough(Array.from({ length: count }, (_, i) => cssColour(node, `--aw-${name}-${i}`)));
 export const colourRamp = (node) => rampOfVariables(node, "ramp", 4);
+
+// Weights from 0 to 1 as colours of texts and their grounds.
+const hexOf = (word) => {
+  const bytes = [0, 8, 16].map((shift) => (word >>> shift) & 255);
+  return `#${bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+};
+
+export const shadesOf = (box) => {
+  const ramp = colourRamp(box);
+  const texts = Array.from(ramp, hexOf);
+  return {
+    ramp,
+    of: (weight) => texts[clamp(weight * 255, 0, 255) | 0],
+    // letters on a shade: whichever of the ramp's ends is farther away
+    inkOn: (weight) => texts[weight > 0.5 ? 0 : 255],
+  };
+};
+
 // For signed numbers: from strong negative by way of the neutral middle to strong positive.
 export const signedRamp = (node) => rampOfVariables(node, "signed", 5);
 

@@ -6,12 +6,13 @@ MyST-NB stores the state of a notebook's widgets in the page. This extension
 * writes each widget's front end into ``_static/live``, once for all pages, and from the package as
   it is *now* — the stored state holds the code of the day the notebook was last executed, so a
   cached page would be stale;
+* writes the files that readers may ask for beside it, in pieces;
 * puts the widget's still picture beside it, for readers without JavaScript.
 """
 
 from __future__ import annotations
 
-import hashlib
+import base64
 import html
 import importlib
 import json
@@ -24,15 +25,18 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
+from attn_utils.widgets.on_demand import name_of
+
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
+PIECE = 192 * 1024  # bytes of a file in one script
 
 
-def front_end_now(qualified_class: str, attribute: str) -> str:
-    """Return ``_esm`` or ``_css`` of a widget class from the installed package."""
+def class_now(qualified_class: str) -> Any:
+    """Return a widget class from the installed package."""
     module, _, name = qualified_class.rpartition(".")
     try:
-        return str(getattr(getattr(importlib.import_module(module), name), attribute))
+        return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ExtensionError(
             f"the widget {qualified_class} of a notebook is not in the package: {error}"
@@ -45,16 +49,37 @@ def front_end_script(widget_class: str) -> tuple[str, str]:
     A classic script and not a module: browsers load no modules from a file on disk. The name holds
     a hash of the text, so that a browser may keep the file as long as it likes.
     """
-    module, exports = re.subn(
-        r"^export default ", "return ", front_end_now(widget_class, "_esm"), flags=re.MULTILINE
-    )
+    kind = class_now(widget_class)
+    module, exports = re.subn(r"^export default ", "return ", kind._esm, flags=re.MULTILINE)
     if exports != 1:
         raise ExtensionError(f"{widget_class}: expected one export default, got {exports}")
-    style = json.dumps(front_end_now(widget_class, "_css"), ensure_ascii=False)
-    name = hashlib.sha256((module + style).encode()).hexdigest()[:12]
+    style = json.dumps(kind._css, ensure_ascii=False)
+    name = name_of((module + style).encode())
     return name, (
-        f'liveFrontEnds["{name}"] = {{ style: {style}, define() {{ "use strict";\n{module}}} }};\n'
+        f'liveParts["{name}"] = {{ style: {style}, define() {{ "use strict";\n{module}}} }};\n'
     )
+
+
+def file_scripts(widget_class: str) -> tuple[list[list[Any]], dict[str, str]]:
+    """Return the files of a widget as the host finds them, and the scripts that hold them.
+
+    Scripts again, with pieces of the file as base64: they load from a disk too, where ``fetch`` is
+    refused, and a compressing host sends hardly more than the bytes themselves.
+    """
+    listing: list[list[Any]] = []
+    scripts = {}
+    for name, read in class_now(widget_class).files.items():
+        try:
+            data = read()
+        except OSError as error:
+            raise ExtensionError(f"{widget_class}: cannot read {name}: {error}") from error
+        content = name_of(data)
+        pieces = [data[at : at + PIECE] for at in range(0, len(data), PIECE)]
+        for k, piece in enumerate(pieces):
+            text = base64.b64encode(piece).decode()
+            scripts[f"{content}-{k}"] = f'liveParts["{content}-{k}"] = "{text}";\n'
+        listing.append([name, len(data), content, len(pieces)])
+    return listing, scripts
 
 
 def slim_state(text: str, shown: set[str]) -> tuple[str, dict[str, str]]:
@@ -62,7 +87,8 @@ def slim_state(text: str, shown: set[str]) -> tuple[str, dict[str, str]]:
 
     Cells make more of them, to assert something; their tensors would travel for nothing. So would
     the results, which the front end computes before it draws: buffers whose name does not begin
-    with an underscore. Returns the state, and the scripts that it refers to, by name.
+    with an underscore. A front end that needs a file for this shows them until it is there.
+    Returns the state, and the scripts that it refers to, by name.
     """
     page = json.loads(text)
     scripts: dict[str, str] = {}
@@ -76,12 +102,17 @@ def slim_state(text: str, shown: set[str]) -> tuple[str, dict[str, str]]:
             for name, value in state.items()
             if value is not None
             and not name.startswith(("_model_", "_view_", "_dom_", "_anywidget_id"))
-            and name not in ("layout", "tabbable", "tooltip", "_esm", "_css")
+            and name not in ("layout", "tabbable", "tooltip", "_esm", "_css", "_files")
         }
         kept["_front_end"], script = front_end_script(state["_anywidget_id"])
         scripts[kept["_front_end"]] = script
-        inputs = [b for b in model.get("buffers", []) if b["path"][0].startswith("_")]
-        models[model_id] = {"state": kept, "buffers": inputs}
+        files, pieces = file_scripts(state["_anywidget_id"])
+        if files:
+            kept["_files"] = files
+        scripts |= pieces
+        buffers = model.get("buffers", [])
+        buffers = [b for b in buffers if files or b["path"][0].startswith("_")]
+        models[model_id] = {"state": kept, "buffers": buffers}
     return json.dumps({"state": models}, separators=(",", ":")).replace("</", "<\\/"), scripts
 
 

@@ -2,42 +2,64 @@
  *
  * MyST-NB writes one script with the state of all widgets of a page and one view script per output.
  * live_widgets/__init__.py has written each widget's module and style sheet into a script beside
- * this file; a model's _front_end names it. */
+ * this file; a model's _front_end names it. So it has with the files that a widget may ask for, in
+ * pieces; a model's _files names them. */
 {
   // a block, so that the page's other scripts do not see these names; a module would not load from
   // a file on disk
   const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
   const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
   const folder = new URL(".", document.currentScript.src);
-  window.liveFrontEnds = {}; // the scripts put their { style, define } here, by name
+  // What the scripts bring, by their names: a front end's { style, define }, a piece's base64.
+  window.liveParts = {};
 
-  // Fetches a front end and takes it into use: its style sheet, and what its module exports.
-  const fetchFrontEnd = (name) =>
+  const runScript = (name) =>
     new Promise((resolve, reject) => {
-      const onload = () => {
-        const { style, define } = window.liveFrontEnds[name];
-        document.head.append(
-          Object.assign(document.createElement("style"), { textContent: style }),
-        );
-        resolve(define());
-      };
-      const onerror = () => reject(new Error(`the front end ${name}.js is not there`));
+      const onerror = () => reject(new Error(`the script ${name}.js is not there`));
+      // some networks answer with a page of their own
+      const onload = () => (name in window.liveParts ? resolve(window.liveParts[name]) : onerror());
       const src = new URL(`${name}.js`, folder);
       document.head.append(
         Object.assign(document.createElement("script"), { src, onload, onerror }),
       );
     });
+  const parts = new Map(); // name -> promise of what the script brings
+  const partOf = (name) => {
+    if (!parts.has(name)) parts.set(name, runScript(name));
+    parts.get(name).catch(() => parts.delete(name)); // it may be there the next time
+    return parts.get(name);
+  };
+
+  // Fetches a front end and takes it into use: its style sheet, and what its module exports.
+  const fetchFrontEnd = async (name) => {
+    const { style, define } = await partOf(name);
+    document.head.append(Object.assign(document.createElement("style"), { textContent: style }));
+    return define();
+  };
   const frontEnds = new Map(); // name -> promise of the module's definition
   const load = (name) => {
     if (!frontEnds.has(name)) frontEnds.set(name, fetchFrontEnd(name));
     return frontEnds.get(name);
   };
 
-  const viewOf = (base64) => {
+  const bytesOf = (base64) => {
     const text = atob(base64);
     const bytes = new Uint8Array(text.length);
     for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i); // ten times `from`'s speed
-    return new DataView(bytes.buffer);
+    return bytes;
+  };
+
+  // Puts a file together piece by piece, as long as it is wanted; a second try begins with the
+  // pieces that are there.
+  const loadFile = async ([, size, content, count], isWanted, tell) => {
+    const bytes = new Uint8Array(size);
+    for (let k = 0, at = 0; k < count && isWanted(); k++) {
+      const piece = bytesOf(await partOf(`${content}-${k}`));
+      bytes.set(piece, at);
+      at += piece.length;
+      if (isWanted())
+        tell({ loaded: at / size }, k === count - 1 ? [new DataView(bytes.buffer)] : []);
+    }
   };
 
   // The part of anywidget's model that works without a kernel.
@@ -45,7 +67,9 @@
     constructor(record) {
       this.state = { ...record.state };
       this.listeners = new Map();
-      for (const { path, data } of record.buffers ?? []) this.state[path[0]] = viewOf(data);
+      this.wanted = new Map(); // the last request of each file
+      for (const { path, data } of record.buffers ?? [])
+        this.state[path[0]] = new DataView(bytesOf(data).buffer);
     }
     get(name) {
       return this.state[name];
@@ -53,7 +77,10 @@
     set(name, value) {
       if (this.state[name] === value) return;
       this.state[name] = value;
-      for (const listener of this.listeners.get(`change:${name}`) ?? []) listener();
+      this.tell(`change:${name}`);
+    }
+    tell(event, ...what) {
+      for (const listener of this.listeners.get(event) ?? []) listener(...what);
     }
     on(event, listener) {
       if (!this.listeners.has(event)) this.listeners.set(event, new Set());
@@ -63,6 +90,20 @@
       this.listeners.get(event)?.delete(listener);
     }
     save_changes() {} // nobody to tell
+    // Answers what LiveWidget answers in a kernel: { file } wants a file, { file, cancel } no more.
+    send(message) {
+      const name = message.file;
+      this.wanted.set(name, message);
+      if (message.cancel) return;
+      const isWanted = () => this.wanted.get(name) === message;
+      const tell = (answer, buffers) => this.tell("msg:custom", { file: name, ...answer }, buffers);
+      const file = this.state._files.find(([known]) => known === name);
+      loadFile(file, isWanted, tell).catch((error) => {
+        console.warn(error);
+        if (isWanted())
+          tell({ error: `A part of ${name} did not arrive. What has arrived is kept.` }, []);
+      });
+    }
   }
 
   const show = async (model, script) => {
