@@ -152,6 +152,13 @@ def another(spec: dict[str, Any], value: Any) -> Any:
     return round(changed, 6)
 
 
+# Texts that are nothing any more when they are turned around, and others of their kind.
+TEXTS = {"reaction": "CC(=O)O.OCC>>CC(=O)OCC"}
+
+
 def changed_state(widget: LiveWidget) -> dict[str, Any]:
     """Another value for each control."""
-    return {name: another(spec, getattr(widget, name)) for name, spec in widget._controls}
+    return {
+        name: TEXTS.get(name) or another(spec, getattr(widget, name))
+        for name, spec in widget._controls
+    }

@@ -175,7 +175,10 @@ const printable = (text) => text.replace(/[^\P{Cc}\t\n\r]/gu, "");
 const settingsLine = (controls) => {
   const rows = [...controls.querySelectorAll(".aw-field")].filter((row) => row.offsetHeight);
   const settings = rows.map((row) => {
-    const [label, input] = [row.querySelector("label"), row.querySelector("input, select")];
+    const [label, input] = [
+      row.querySelector("label"),
+      row.querySelector("input, select, textarea"),
+    ];
     const shown = row.querySelector(".aw-value")?.textContent || valueShown(input);
     return `${label.textContent}: ${shown}`;
   });
