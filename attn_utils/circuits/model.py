@@ -94,7 +94,7 @@ class HeadRun(NamedTuple):
         >>> model = AttentionOnlyModel(32, 48, embed_dim=16, num_heads=4, depth=2)
         >>> tokens = torch.randint(32, (5, 20))
         >>> run = run_heads(model, tokens)
-        >>> stream = model.embed(tokens) + run.outputs.sum(dim=(0, 1))  # everything adds up
+        >>> stream = model.embed(tokens) + run.outputs.sum(dim=(0, 1))
         >>> torch.allclose(model.head(stream), run.logits, atol=1e-5)
         True
     """
