@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attn_utils.checks import Mistake, compare, compare_entries, exercise
 
-from .model import AttentionOnlyModel, Head, run_heads
+from .model import AttentionOnlyModel, Head, layers_of, run_heads
 from .patterns import repeated_patterns
 from .reading import ov_matrix, qk_matrix
 
@@ -255,7 +255,7 @@ def _check_match_matrix(
 
 def _matrices(model: AttentionOnlyModel, writer: Head, reader: Head) -> tuple[Tensor, Tensor]:
     """QK of the reader and OV of the writer."""
-    layers = [*model.layers]
+    layers = layers_of(model)
     return (
         qk_matrix(layers[reader[0]], reader[1]),
         ov_matrix(layers[writer[0]], writer[1]),

@@ -168,7 +168,7 @@ def run_heads(
         _check_head(model, place, "replace")
     x = model.embed(tokens)
     all_weights, all_outputs = [], []
-    for number, layer in enumerate(_layers(model)):
+    for number, layer in enumerate(layers_of(model)):
         weights, outputs = attend_by_head(layer, x, x, x)
         for (where, head), output in replace.items():
             if where == number:
@@ -228,19 +228,20 @@ def cut_path(
     x = model.embed(tokens) + below  # (B, T, D), the stream that the target's layer reads
     changed = x - whole.outputs[source] + instead
     streams = [changed if read == reads else x for read in READS]
-    layer = _layers(model)[target[0]]
+    layer = layers_of(model)[target[0]]
     weights, outputs = attend_by_head(layer, streams[0], streams[1], streams[2])
     run = run_heads(model, tokens, {target: outputs[target[1]]})
     run.weights[target] = weights[target[1]]
     return run
 
 
-def _layers(model: AttentionOnlyModel) -> list[MultiHeadAttention]:
+def layers_of(model: AttentionOnlyModel) -> list[MultiHeadAttention]:
+    """The model's layers, as what they are."""
     return [layer for layer in model.layers if isinstance(layer, MultiHeadAttention)]
 
 
 def _check_head(model: AttentionOnlyModel, head: Head, name: str) -> None:
-    L, H = len(model.layers), _layers(model)[0].num_heads
+    L, H = len(model.layers), layers_of(model)[0].num_heads
     fits = isinstance(head, tuple) and len(head) == 2
     if not fits or not (0 <= check_size(name, head[0], 0) < L and 0 <= head[1] < H):
         raise ValueError(f"{name}: expected (layer below {L}, head below {H}), got {head!r}")

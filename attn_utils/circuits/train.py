@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .model import AttentionOnlyModel, run_heads
+from .model import AttentionOnlyModel, layers_of, run_heads
 from .patterns import repeated_patterns
 
 TARGET = Path(__file__).with_name("copier.npz")
@@ -29,8 +29,8 @@ PERIODS = (3, 23)
 def size_of_heads(model: AttentionOnlyModel) -> Tensor:
     """Sum over all heads the norm of what makes their output: their slices of W_v and W_o."""
     total = torch.zeros(())
-    for layer in model.layers:
-        both = torch.cat([layer.W_v.weight, layer.W_o.weight.T], dim=1)  # type: ignore[union-attr,operator]
+    for layer in layers_of(model):
+        both = torch.cat([layer.W_v.weight, layer.W_o.weight.T], dim=1)
         total = total + sum(part.norm() for part in both.chunk(NUM_HEADS))
     return total
 
