@@ -22,6 +22,14 @@ from .checks import check as check
 from .checks import compare as compare
 from .checks import compare_entries as compare_entries
 from .checks import exercise as exercise
+from .circuits import AttentionOnlyModel as AttentionOnlyModel
+from .circuits import HeadRun as HeadRun
+from .circuits import cut_path as cut_path
+from .circuits import ov_matrix as ov_matrix
+from .circuits import qk_matrix as qk_matrix
+from .circuits import repeated_patterns as repeated_patterns
+from .circuits import run_heads as run_heads
+from .circuits import stripe_score as stripe_score
 from .core import causal_mask as causal_mask
 from .core import length_mask as length_mask
 from .core import masked_softmax as masked_softmax
