@@ -1,0 +1,39 @@
+// The text, word by word: what the asking word attends to, and how well each word was predicted.
+import { element, fixed } from "../widgets/kit/dom.js";
+
+const cellOf = (choose, i) => {
+  const name = element("span", { className: "aw-name" });
+  const bar = element("span", { className: "aw-bar" });
+  const node = element("span", { className: "aw-word" }, name, bar);
+  node.addEventListener("click", () => choose(i));
+  return { node, name, bar };
+};
+
+// `choose(i)` hears the word that is clicked; keys use the slider beside it.
+export const textStrip = (count, choose) => {
+  const cells = Array.from({ length: count }, (_, i) => cellOf(choose, i));
+  const node = element("div", { className: "aw-strip", role: "img" });
+  node.dataset.exportText = "";
+  for (let i = 0; i < count; i++) {
+    // a guest and the drink stay on one line
+    if (i % 2 || !i) node.append(element("span", { className: "aw-order" }));
+    node.lastChild.append(cells[i].node);
+  }
+  return { node, draw: (state) => drawStrip(node, cells, state) };
+};
+
+const drawStrip = (node, cells, { words, known, loss, row, allowed, query, told }) => {
+  cells.forEach((cell, i) => {
+    const { classList, style } = cell.node;
+    cell.name.textContent = words[i];
+    classList.toggle("aw-asking", i === query);
+    classList.toggle("aw-asked", i === query + 1);
+    classList.toggle("aw-later", i > query);
+    classList.toggle("aw-unseen", i <= query && !allowed[i]);
+    classList.toggle("aw-known", known.has(i - 1));
+    style.setProperty("--aw-weight", i <= query ? row[i] : 0);
+    if (i) cell.bar.style.width = `${100 * Math.exp(-loss[i - 1])}%`;
+    cell.node.title = i ? `${words[i]}: predicted with ${fixed(Math.exp(-loss[i - 1]))}` : "";
+  });
+  node.ariaLabel = told;
+};
