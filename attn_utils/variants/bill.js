@@ -1,14 +1,17 @@
 // What the cache costs and what is lost: bars beside those of the unchanged model.
 import { element, fixed } from "../widgets/kit/dom.js";
 
-const bytes = (count) => `${count.toLocaleString("en")} bytes`;
-const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+const grouped = new Intl.NumberFormat("en");
+export const bytes = (count) => `${grouped.format(count)} bytes`;
+export const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+
+const nats = (loss) => `${fixed(loss)} nats`;
 
 const LINES = [
   { name: "kept in the cache", numberOf: (r) => sum(r.kept), write: bytes },
   { name: "read for the next word", numberOf: (r) => sum(r.read), write: bytes },
-  { name: "loss, known orders", numberOf: (r) => r.total[1], write: (x) => fixed(x), most: 3 },
-  { name: "loss, all words", numberOf: (r) => r.total[0], write: (x) => fixed(x), most: 3 },
+  { name: "loss, known orders", numberOf: (r) => r.total[1], write: nats, most: 3 },
+  { name: "loss, all words", numberOf: (r) => r.total[0], write: nats, most: 3 },
 ];
 
 const lineOf = (line) => {

@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -20,14 +20,14 @@ from torch import Tensor
 
 from attn_utils.core import causal_mask, scaled_dot_product_attention
 from attn_utils.core.attend import join_heads, repeat_heads, split_heads
-from attn_utils.transformer import LanguageModel
+from attn_utils.transformer import CausalBlock, CausalSelfAttention, LanguageModel
 
 from .norms import soft_cap_attention
 from .selection import Indexer, top_k_mask
 from .windows import window_mask
 
-GUESTS = tuple("Ann Ben Cleo Dan Eve Finn Gwen Hugo Ida Jack Kim Leo".split())
-DRINKS = tuple("tea milk wine juice cocoa water cola coffee".split())
+GUESTS = ("Ann", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gwen", "Hugo", "Ida", "Jack", "Kim", "Leo")
+DRINKS = ("tea", "milk", "wine", "juice", "cocoa", "water", "cola", "coffee")
 WORDS = ("<bos>", *GUESTS, *DRINKS)
 FILE = Path(__file__).with_name("cafe.npz")
 LENGTH = 64  # words that a model reads; it predicts the one after each
@@ -87,10 +87,12 @@ def run(
     causal, place = causal_mask(T), torch.arange(T)
     result = Run(torch.empty(0), [], [], [])
     x = model.embedding(text)
-    for block, window in zip(model.blocks, windows, strict=True):
-        attn = block.attn
+    for module, window in zip(model.blocks, windows, strict=True):
+        block = cast(CausalBlock, module)
 
-        def look_back(h: Tensor, attn=attn, window: int = window) -> Tensor:
+        def look_back(
+            h: Tensor, attn: CausalSelfAttention = block.attn, window: int = window
+        ) -> Tensor:
             mask = window_mask(T, window=window)
             if first:
                 mask = mask | causal & (place == 0)
@@ -109,7 +111,8 @@ def run(
             result.weights.append(weights)
             result.masks.append(mask)
             result.streams.append(h)
-            return attn.W_o(join_heads(heads))
+            output: Tensor = attn.W_o(join_heads(heads))
+            return output
 
         x = block.add(x, block.norm1, look_back)
         x = block.add(x, block.norm2, block.mlp)

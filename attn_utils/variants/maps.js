@@ -1,6 +1,6 @@
 // Where each head looks, and what is hidden from it: one map large, those of all heads small.
 import { button } from "../widgets/kit/controls.js";
-import { clamp, element, fixed } from "../widgets/kit/dom.js";
+import { element, fixed } from "../widgets/kit/dom.js";
 import { heatmap } from "../widgets/kit/heatmap.js";
 import { colourRamp, cssColour } from "../widgets/kit/theme.js";
 
@@ -13,12 +13,18 @@ export const rampWithGrey = (box) => {
 };
 const LIGHTEST = 1.5 / 255; // of what is no grey
 
-// A head's weights (rows, rows), at least the lightest colour, and 0 where a word is hidden.
-export const shadesOf = (weights, allowed, rows) =>
-  Float32Array.from(weights, (weight, at) => {
-    const isHidden = at % rows <= Math.floor(at / rows) && !allowed[at];
-    return isHidden ? 0 : Math.max(weight, LIGHTEST);
-  });
+// The weights of all heads, at least the lightest colour, and 0 where a word is hidden.
+export const shadesOf = ({ weights, allowed }, heads, rows) => {
+  const shades = new Float32Array(weights.length).fill(LIGHTEST);
+  const square = rows * rows;
+  for (let map = 0; map * square < weights.length; map++) {
+    const [from, mask] = [map * square, Math.floor(map / heads) * square];
+    for (let i = 0; i < rows; i++)
+      for (let at = i * rows; at <= i * rows + i; at++)
+        shades[from + at] = allowed[mask + at] ? Math.max(weights[from + at], LIGHTEST) : 0;
+  }
+  return shades;
+};
 
 // ---- the large map; choosing a row lets its word ask
 
@@ -70,10 +76,15 @@ export const smallMaps = (w, layers, heads, rows) => {
   }
   return {
     node: table,
-    // `shadesOfHead(layer, head)` is what a map shows; `groups` of heads share keys and values.
-    draw(shadesOfHead, { layer, head, groups }, colours) {
+    // Shows the shades of all heads, one after the other.
+    paint(shades, colours) {
+      maps.forEach((map, k) => {
+        paintSmall(map, shades.subarray(k * rows * rows, (k + 1) * rows * rows), colours);
+      });
+    },
+    // `groups` of heads share keys and values.
+    mark({ layer, head, groups }) {
       for (const map of maps) {
-        paintSmall(map.picture, shadesOfHead(map.layer, map.head), colours);
         map.node.ariaPressed = String(map.layer === layer && map.head === head);
         const shared = Math.floor(((map.head - 1) * groups) / heads) + 1;
         map.note.textContent = groups < heads ? `keys ${shared}` : "";
@@ -94,13 +105,13 @@ const smallMap = (w, layer, head, rows) => {
   };
   const node = button("", show, { className: "aw-map" });
   const note = element("small");
+  const image = new ImageData(rows, rows);
   node.append(picture, element("span", { textContent: `head ${head}` }), note);
-  return { layer, head, picture, node, note };
+  return { layer, head, picture, image, node, note };
 };
 
-const paintSmall = (canvas, shades, colours) => {
-  const image = new ImageData(canvas.width, canvas.height);
+const paintSmall = ({ picture, image }, shades, colours) => {
   const words = new Uint32Array(image.data.buffer);
-  for (let k = 0; k < words.length; k++) words[k] = colours[clamp(255 * shades[k], 0, 255) | 0];
-  canvas.getContext("2d").putImageData(image, 0, 0);
+  for (let k = 0; k < words.length; k++) words[k] = colours[(255 * shades[k]) | 0];
+  picture.getContext("2d").putImageData(image, 0, 0);
 };

@@ -24,16 +24,21 @@ export const textStrip = (count, choose) => {
 
 const drawStrip = (node, cells, { words, known, loss, row, allowed, query, told }) => {
   cells.forEach((cell, i) => {
-    const { classList, style } = cell.node;
+    const probability = i ? Math.exp(-loss[i - 1]) : 0; // nobody predicts the first word
+    const isKnown = known.has(i - 1);
+    const classes = {
+      "aw-asking": i === query,
+      "aw-asked": i === query + 1,
+      "aw-unseen": i <= query && !allowed[i],
+      "aw-known": isKnown,
+      "aw-missed": isKnown && probability < 0.5,
+    };
+    const own = Object.keys(classes).filter((name) => classes[name]);
+    cell.node.className = ["aw-word", ...own].join(" ");
+    cell.node.style.setProperty("--aw-weight", i <= query ? row[i] : 0);
+    cell.bar.style.width = `${100 * probability}%`;
     cell.name.textContent = words[i];
-    classList.toggle("aw-asking", i === query);
-    classList.toggle("aw-asked", i === query + 1);
-    classList.toggle("aw-later", i > query);
-    classList.toggle("aw-unseen", i <= query && !allowed[i]);
-    classList.toggle("aw-known", known.has(i - 1));
-    style.setProperty("--aw-weight", i <= query ? row[i] : 0);
-    if (i) cell.bar.style.width = `${100 * Math.exp(-loss[i - 1])}%`;
-    cell.node.title = i ? `${words[i]}: predicted with ${fixed(Math.exp(-loss[i - 1]))}` : "";
+    cell.node.title = i ? `predicted with ${fixed(probability)}` : "";
   });
   node.ariaLabel = told;
 };

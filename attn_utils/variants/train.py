@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 import sys
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,11 +85,11 @@ def train_indexer(model: LanguageModel, chance: random.Random) -> Indexer:
 
 
 @torch.no_grad()
-def losses(model: LanguageModel, indexer: Indexer | None = None, **variant: object) -> str:
+def losses(model: LanguageModel, indexer: Indexer | None = None, **variant: Any) -> str:
     """Mean loss of 200 new texts: of all words, and of the drinks of known guests, in nats."""
     batch = texts(random.Random(0), 200)
-    settings = {"windows": (LENGTH, LENGTH), "indexer": indexer} | variant
-    logits = run(model, batch[:, :-1], **settings).logits  # type: ignore[arg-type]
+    variant = {"windows": (LENGTH, LENGTH), "indexer": indexer} | variant
+    logits = run(model, batch[:, :-1], **variant).logits
     loss = F.cross_entropy(logits.transpose(1, 2), batch[:, 1:], reduction="none")
     asked = torch.tensor([known(text) for text in batch.tolist()])
     return f"loss {loss.mean():.3f}, of known orders {loss[asked].mean():.3f}"
@@ -112,7 +113,7 @@ def main(seed: int = 15) -> None:
         print(f"{groups} heads of keys and values: {losses(grouped)}")
         print(f"  first layer local: {losses(grouped, windows=(4, LENGTH))}")
         for window in (2, 8, 32):
-            own = {"windows": (4, window)}
+            own: dict[str, Any] = {"windows": (4, window)}
             print(f"  window {window}: {losses(grouped, **own)}")
             print(f"    without the first word: {losses(grouped, first=False, **own)}")
             for fetched in (1, 2, 4, 8):

@@ -5,7 +5,7 @@ import { element, fixed } from "../widgets/kit/dom.js";
 import { onceShown, openWidget } from "../widgets/kit/frame.js";
 import { remembering } from "../widgets/kit/remember.js";
 import { onThemeChange } from "../widgets/kit/theme.js";
-import { billPanel } from "./bill.js";
+import { billPanel, bytes, sum } from "./bill.js";
 import { compute, isFetching } from "./compute.js";
 import { largeMap, rampWithGrey, shadesOf, smallMaps } from "./maps.js";
 import { textStrip } from "./strip.js";
@@ -22,14 +22,13 @@ function render({ model, el, signal }) {
   const view = {
     ...{ w, data, rows, unchanged: unchangedOf(data, rows) },
     now: () => computed({ ...data, ...w.state(ALL) }),
-    said: "", // the last summary
     hidings: new Map(), // losses with and without the first word, by the other controls
-    colours: rampWithGrey(w.box),
+    painted: null, // the results that the maps show
   };
   addControls(view);
   addPanels(view);
   onThemeChange(() => {
-    view.colours = rampWithGrey(w.box);
+    view.painted = null;
     draw(view);
   }, signal);
   w.goals(goalsOf(view), () => view.hidings.clear());
@@ -56,6 +55,7 @@ const unchangedOf = (data, rows) => {
 // ---- the parts
 
 const addControls = ({ w, rows }) => {
+  w.controls.before(element("p", { className: "aw-story", textContent: STORY }));
   const span = (value) => (value === rows ? "all" : integer(value));
   w.controls.append(
     select(w, "text"),
@@ -97,10 +97,15 @@ const addPanels = (view) => {
   );
 };
 
+const STORY =
+  "A small model reads orders in a café and predicts each next word. Who comes next is chance; " +
+  "what a guest drinks stands in the text from the first order on, and the model has to find it. " +
+  "Its weights stay as they were trained: you change what its attention may see.";
 const LEGEND =
-  "Shaded: what the asking word attends to, in the head shown large; struck out: hidden from it. " +
-  "The line below a word is the probability that the model gave it. Framed: drinks of guests who " +
-  "were there before.";
+  "Shaded: what the asking word attends to in the head shown large; struck out: hidden from it. " +
+  "Framed: known orders, drinks of guests who were there before. The line below a word is the " +
+  "probability that the model gave it, in the colour of the losses where a known order got less " +
+  "than a half.";
 
 const textOf = ({ w, data }) => data._texts[Number(w.get("text")) - 1];
 const wordAt = (view, i) => view.data._words[textOf(view)[i]];
@@ -113,27 +118,31 @@ const draw = (view) => {
   const [layer, head, query] = ["layer", "head", "query"].map(w.get);
   const [heads] = data._sizes;
   const square = rows * rows;
-  const weightsOf = (l, h) => {
-    const from = ((l - 1) * heads + h - 1) * square;
-    return results.weights.subarray(from, from + square);
-  };
-  const allowedIn = (l) => results.allowed.subarray((l - 1) * square, l * square);
-  const shadesOfHead = (l, h) => shadesOf(weightsOf(l, h), allowedIn(l), rows);
-  const [weights, allowed] = [weightsOf(layer, head), allowedIn(layer)];
   const which = Number(w.get("text")) - 1;
-  view.bill.draw(results, view.unchanged[which], sumsOf(view, results));
-  view.large.draw(weights, allowed, shadesOfHead(layer, head), { layer, head, query });
-  const groups = Number(w.get("kv_heads"));
-  view.small.draw(shadesOfHead, { layer, head, groups }, view.colours);
-  const row = weights.subarray(query * rows, (query + 1) * rows);
+  if (results !== view.painted) {
+    view.shades = shadesOf(results, heads, rows);
+    view.small.paint(view.shades, rampWithGrey(w.box));
+    view.bill.draw(results, view.unchanged[which], sumsOf(view, results));
+    noteHiding(view, results);
+    tell(view, results);
+    view.painted = results;
+  }
+  const ofHead = ((layer - 1) * heads + head - 1) * square;
+  const [weights, shades] = [results.weights, view.shades].map((all) =>
+    all.subarray(ofHead, ofHead + square),
+  );
+  const allowed = results.allowed.subarray((layer - 1) * square, layer * square);
+  view.large.draw(weights, allowed, shades, { layer, head, query });
+  view.small.mark({ layer, head, groups: Number(w.get("kv_heads")) });
+  const [row, allowedRow] = [weights, allowed].map((all) =>
+    all.subarray(query * rows, (query + 1) * rows),
+  );
   view.strip.draw({
-    ...{ query, row, loss: results.loss, known: new Set(data._known[which]) },
+    ...{ query, row, allowed: allowedRow, loss: results.loss },
+    known: new Set(data._known[which]),
     words: textOf(view).map((word) => data._words[word]),
-    allowed: allowed.subarray(query * rows, (query + 1) * rows),
     told: toldOf(view, row, results.loss[query]),
   });
-  noteHiding(view, results);
-  tell(view, results);
 };
 
 // What the asking word attends to, in words.
@@ -155,8 +164,8 @@ const sumsOf = ({ w, rows, data }, { allowed }) => {
   const parts = [0, 1].map((l) => {
     const last = ((l + 1) * rows - 1) * rows;
     const seen = allowed.subarray(last, last + rows).reduce((a, b) => a + b, 0);
-    if (l && fetches) return `layer 2 all ${rows}, each with ${index} bytes for the indexer`;
-    return `layer ${l + 1} ${seen}`;
+    if (l && fetches) return `layer 2: all ${rows}, each with ${index} bytes for the indexer`;
+    return `layer ${l + 1}: ${seen}`;
   });
   const heads = groups === 1 ? "head" : "heads";
   return (
@@ -165,15 +174,10 @@ const sumsOf = ({ w, rows, data }, { allowed }) => {
   );
 };
 
-const tell = (view, results) => {
-  const [all, known] = results.total;
-  const bytes = results.kept.reduce((a, b) => a + b, 0);
-  const text =
-    `Cache ${bytes.toLocaleString("en")} bytes; loss of known orders ${fixed(known)}, ` +
-    `of all words ${fixed(all)}.`;
-  if (text !== view.said) view.w.say(text);
-  view.said = text;
-};
+const tell = ({ w }, { kept, total: [all, known] }) =>
+  w.say(
+    `Cache ${bytes(sum(kept))}; loss of known orders ${fixed(known)}, of all words ${fixed(all)}.`,
+  );
 
 // ---- goals
 
@@ -187,7 +191,6 @@ const noteHiding = ({ w, hidings }, { total }) => {
 
 const goalsOf = (view) => {
   const { w, now, hidings } = view;
-  const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
   return [
     {
       text:

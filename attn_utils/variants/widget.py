@@ -91,7 +91,7 @@ class VariantLab(LiveWidget):
     window1 = Number(LENGTH, min=1, max=LENGTH, step=1, label="window in layer 1")
     window2 = Number(LENGTH, min=1, max=LENGTH, step=1, label="window in layer 2")
     first = Switch(True, label="first word always seen")
-    fetched = Number(0, min=0, max=8, step=1, label="fetched in layer 2")
+    fetched = Number(0, min=0, max=8, step=1, label="words fetched in layer 2")
     cap = Choice("off", options=("off", "20", "10", "5", "2"), label="soft cap")
     layer = Number(2, min=1, max=DEPTH, step=1, label="layer")
     head = Number(4, min=1, max=NUM_HEADS, step=1, label="head")
