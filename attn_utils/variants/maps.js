@@ -87,10 +87,8 @@ export const smallMaps = (w, layers, heads, rows) => {
       for (const map of maps) {
         map.node.ariaPressed = String(map.layer === layer && map.head === head);
         const shared = Math.floor(((map.head - 1) * groups) / heads) + 1;
-        map.note.textContent = groups < heads ? `keys ${shared}` : "";
-        map.node.ariaLabel =
-          `Layer ${map.layer}, head ${map.head}` +
-          (groups < heads ? `, keys and values ${shared} of ${groups}` : "");
+        map.note.textContent = `keys ${shared}`;
+        map.node.ariaLabel = `Layer ${map.layer}, head ${map.head}, keys and values ${shared} of ${groups}`;
       }
     },
   };

@@ -1,5 +1,5 @@
 // The text, word by word: what the asking word attends to, and how well each word was predicted.
-import { element, fixed } from "../widgets/kit/dom.js";
+import { element } from "../widgets/kit/dom.js";
 
 const cellOf = (choose, i) => {
   const name = element("span", { className: "aw-name" });
@@ -37,8 +37,7 @@ const drawStrip = (node, cells, { words, known, loss, row, allowed, query, told 
     cell.node.className = ["aw-word", ...own].join(" ");
     cell.node.style.setProperty("--aw-weight", i <= query ? row[i] : 0);
     cell.bar.style.width = `${100 * probability}%`;
-    cell.name.textContent = words[i];
-    cell.node.title = i ? `predicted with ${fixed(probability)}` : "";
+    if (cell.name.textContent !== words[i]) cell.name.textContent = words[i];
   });
   node.ariaLabel = told;
 };

@@ -100,7 +100,8 @@ const addPanels = (view) => {
 const STORY =
   "A small model reads orders in a café and predicts each next word. Who comes next is chance; " +
   "what a guest drinks stands in the text from the first order on, and the model has to find it. " +
-  "Its weights stay as they were trained: you change what its attention may see.";
+  "You change what its attention may see; its weights stay as they were trained, unless you tick " +
+  "the box.";
 const LEGEND =
   "Shaded: what the asking word attends to in the head shown large; struck out: hidden from it. " +
   "Framed: known orders, drinks of guests who were there before. The line below a word is the " +

@@ -96,7 +96,7 @@ def test_the_words_say_what_is_hidden_and_what_was_missed(bench: Bench) -> None:
 def test_a_head_and_an_asking_word_are_chosen(bench: Bench) -> None:
     maps = bench.page.locator(".aw-map")
     assert maps.count() == 8
-    bench.page.get_by_role("button", name="Layer 1, head 2").click()
+    bench.page.get_by_role("button", name="Layer 1, head 2,").click()
     words = bench.page.locator(".aw-word")
     words.nth(30).click()
     assert bench.linked() == {"layer": 1, "head": 2, "query": 30}
