@@ -168,8 +168,8 @@ def diabetes_bmi(*, standardize: bool = False) -> tuple[Tensor, Tensor]:
 
     table, target = load_diabetes(return_X_y=True, scaled=False)
     order = np.argsort(table[:, 2], kind="stable")
-    columns = (table[order, 2], np.asarray(target)[order])
+    columns = [table[order, 2], np.asarray(target)[order]]
     if standardize:
-        columns = tuple((c - c.mean()) / c.std() for c in columns)
+        columns = [(c - c.mean()) / c.std() for c in columns]
     bmi, progression = (torch.tensor(c, dtype=torch.float32) for c in columns)
     return bmi, progression

@@ -232,7 +232,7 @@ class PositionExplorer(LiveWidget):
         ax.set_title(f"{self.encoding}, position {position}: one clock hand for each pair")
         ax.axis("off")
         matrix = results["matrix"].numpy()
-        limit = abs(matrix).max()
+        limit = float(abs(matrix).max())
         image = axes["matrix"].imshow(matrix, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
         axes["matrix"].axhline(position, color="black")
         axes["matrix"].set(xlabel="column", ylabel="position")

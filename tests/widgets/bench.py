@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,25 @@ def changed_state(widget: LiveWidget) -> dict[str, Any]:
         name: TEXTS.get(name) or another(spec, getattr(widget, name))
         for name, spec in widget._controls
     }
+
+
+def hostile(spec: dict[str, Any], present: Any) -> list[Any]:
+    """Values that no control of the kind takes, and some that only this one does not."""
+    values: list[Any] = [None, {}, [[]], -1e9, " ", "x" * 1000]
+    if spec["kind"] != "switch":
+        values.append(True)
+    if spec["kind"] != "text":
+        values.append("<img src=x onerror=alert(1)>")
+    if "pattern" in spec:
+        # a letter that is no hexadecimal digit, a sign that no date has
+        texts = ("g" * spec["max"], "€")
+        refused = [t for t in texts if not re.fullmatch(spec["pattern"], t, re.DOTALL)]
+        assert refused, spec
+        values += refused
+    if spec["kind"] == "number" and spec["step"] != "any":
+        values += [spec["min"] + spec["step"] / 2, spec["max"] + spec["step"]]
+    if spec["kind"] == "numbers":
+        values += [[*present[:-1], *last] for last in ([], [0, 0], [None], ["0"], [1e9])]
+        if spec["step"] != "any":
+            values.append([*present[:-1], spec["min"] + spec["step"] / 2])
+    return values

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,30 +13,9 @@ import pytest
 from attn_utils.widgets.base import LiveWidget
 from tests.driving import load_files, settle
 
-from .bench import URL, Bench, changed_state, site_of
+from .bench import URL, Bench, changed_state, hostile, site_of
 
 pytestmark = pytest.mark.usefixtures("nothing_bad")
-
-
-# ---- states
-
-
-def hostile(spec: dict[str, Any]) -> list[Any]:
-    """Values that no control of the kind takes, and some that only this one does not."""
-    values: list[Any] = [None, {}, [[]], -1e9, " ", "x" * 1000]
-    if spec["kind"] != "switch":
-        values.append(True)
-    if spec["kind"] != "text":
-        values.append("<img src=x onerror=alert(1)>")
-    if "pattern" in spec:
-        # a letter that is no hexadecimal digit, a sign that no date has
-        texts = ("g" * spec["max"], "€")
-        refused = [t for t in texts if not re.fullmatch(spec["pattern"], t, re.DOTALL)]
-        assert refused, spec
-        values += refused
-    if spec["kind"] == "number" and spec["step"] != "any":
-        values += [spec["min"] + spec["step"] / 2, spec["max"] + spec["step"]]
-    return values
 
 
 def assert_same(found: dict[str, Any], expected: dict[str, npt.NDArray[Any]]) -> None:
@@ -64,40 +42,22 @@ def test_a_link_leads_to_its_state(bench: Bench) -> None:
 def test_a_wrong_link_changes_nothing(bench: Bench) -> None:
     bench.open()
     untouched = bench.numbers()
-    specs = dict(bench.widget._controls)
-    for which in range(max(len(hostile(spec)) for spec in specs.values())):
-        state = {
-            name: hostile(spec)[which] for name, spec in specs.items() if which < len(hostile(spec))
-        }
-        bench.open(**state, __proto__="1", unknown=2)
-        assert bench.linked() == {}, state
-        assert_same(bench.numbers(), untouched)
+    state = {}
+    for which, (name, spec) in enumerate(bench.widget._controls):
+        values = hostile(spec, getattr(bench.widget, name))
+        state[name] = values[which % len(values)]
+    bench.open(**state, __proto__="1", unknown=2)
+    assert bench.linked() == {}, state
+    assert_same(bench.numbers(), untouched)
 
 
+@pytest.mark.parametrize("bench", ["CueExplorer"], indirect=True)  # whichever: the kit reads links
 @pytest.mark.parametrize(
     "rest", ["?", "?{name}=%7B", "?{name}=%", "?=1", "?{name}", "", "??{name}=1"]
 )
 def test_a_broken_link_changes_nothing(bench: Bench, rest: str) -> None:
     name = bench.widget._controls[0][0]
     bench.open_link(f"#{bench.widget._name}{rest.format(name=name)}")
-    assert bench.linked() == {}
-
-
-def test_lists_that_do_not_fit_change_nothing(bench: Bench) -> None:
-    lists = {
-        name: (getattr(bench.widget, name), spec)
-        for name, spec in bench.widget._controls
-        if spec["kind"] == "numbers"
-    }
-    for last in ([], [0, 0], [None], ["0"], [1e9]):
-        bench.open(**{name: [*value[:-1], *last] for name, (value, _) in lists.items()})
-        assert bench.linked() == {}
-    half = {
-        name: [*value[:-1], spec["min"] + spec["step"] / 2]
-        for name, (value, spec) in lists.items()
-        if spec["step"] != "any"
-    }
-    bench.open(**half)
     assert bench.linked() == {}
 
 
