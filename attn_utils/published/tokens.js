@@ -1,7 +1,6 @@
 // From a written reaction to the symbols that the model knows. A fault is said in a sentence.
 
-const SYMBOL =
-  /\[[^\]]+\]|Br?|Cl?|N|O|S|P|F|I|b|c|n|o|s|p|\(|\)|\.|=|#|-|\+|\\|\/|:|~|@|\?|>>?|\*|\$|%[0-9]{2}|[0-9]/y;
+const SYMBOL = /\[[^\]]+\]|Br?|Cl?|[NOSPFIbcnosp]|[().=#\-+\\/:~@?*$]|>>?|%[0-9]{2}|[0-9]/y;
 const MOST_TOKENS = 512; // the model has no position for more
 
 // A fault in what the reader wrote, in words for the reader.

@@ -28,6 +28,7 @@ function render({ model, el, signal }) {
     run: null, // the model's pass over it
     pointed: null, // the atom under pointer or keys, shown instead of the pinned one
     mapped: new Map(), // for each head the examples that it maps
+    said: "", // of that atom
     shades: shadesOf(w.box),
   };
   addParts(view);
@@ -39,6 +40,12 @@ function render({ model, el, signal }) {
     view.mapped.clear();
     view.fault.textContent = "";
     view.typed.value = view.begun;
+  });
+  // Python has computed another one
+  model.on("change:weights", () => {
+    if (view.tensors || !w.get("weights").byteLength) return;
+    view.stored = storedMap(w);
+    paint(view);
   });
   w.begin(
     () => draw(view),
@@ -72,16 +79,17 @@ const addParts = (view) => {
   const hint = element("p", { className: "aw-rx-hint", textContent: HINT });
   view.matrix = element("details", {}, element("summary", { textContent: "The whole map" }));
   view.matrix.addEventListener("toggle", () => paintMatrix(view));
-  view.offer = fileOffer(w, "reaction_reader.safetensors", {
+  const offer = fileOffer(w, "reaction_reader.safetensors", {
     what: "model",
     use: (bytes) => takeModel(view, bytes),
   });
   const arrow = element("span", { className: "aw-rx-arrow", textContent: "→", ariaHidden: "true" });
   const sides = [view.reactants.node, arrow, view.product.node];
-  w.controls.append(exampleField(view), textField(view), slider(w, "layer", WHOLE), headField(w));
+  w.controls.append(exampleField(view), textField(view), slider(w, "layer", WHOLE));
+  w.controls.append(slider(w, "head", WHOLE));
   w.stage.append(
     view.fault,
-    view.offer,
+    offer,
     element("div", { className: "aw-rx-sides" }, ...sides),
     view.summary,
     hint,
@@ -94,7 +102,6 @@ const HINT =
   "that this head would take from there. Dashed: the map made by hand says otherwise. Point at " +
   "an atom to see its weights. Hydrogen is left out, as in the text.";
 const WHOLE = { format: (value) => String(value) };
-const headField = (w) => slider(w, "head", WHOLE);
 
 const exampleField = (view) => {
   const { w, examples } = view;
@@ -160,7 +167,7 @@ const point = (view, atom) => {
   if (atom === view.pointed) return;
   view.pointed = atom;
   paint(view);
-  sayAtom(view);
+  if (atomNow(view) === null) view.w.say("");
 };
 
 const pin = (view, atom) => {
@@ -168,9 +175,8 @@ const pin = (view, atom) => {
   const isPinned = atom !== null && w.get("atom") === atom + 1;
   w.set("atom", atom === null || isPinned ? 0 : atom + 1);
   view.pointed = null;
+  if (atomNow(view) === null) w.say("");
   w.commit();
-  paint(view);
-  sayAtom(view);
 };
 
 const takeModel = (view, bytes) => {
@@ -240,9 +246,11 @@ const paint = (view) => {
     view.summary.textContent = summaryInWords(shown, view.origins, w.state(["layer", "head"]));
   else if (!view.tensors)
     view.summary.textContent = "Load the model to see where the atoms of this product come from.";
-  const words = atom === null ? "" : ` ${atomInWords(view, atom)}`;
+  const words = atom === null ? "" : atomInWords(view, atom);
+  if (words && words !== view.said) w.say(words);
+  view.said = words;
   setAll(view.product.root, {
-    "aria-label": `Product.${words} Arrow keys go from atom to atom, Enter pins one.`,
+    "aria-label": `Product. ${words && `${words} `}Arrow keys go from atom to atom, Enter pins one.`,
   });
   paintMatrix(view);
 };
@@ -284,11 +292,6 @@ const atomInWords = (view, atom) => {
 };
 const rowOf = (map, { tokens }, query) =>
   map.subarray(query * tokens.length, (query + 1) * tokens.length);
-
-const sayAtom = (view) => {
-  const atom = atomNow(view);
-  view.w.say(atom === null ? "" : atomInWords(view, atom));
-};
 
 // The rows of the product's tokens; the columns are all tokens.
 const paintMatrix = (view) => {

@@ -125,7 +125,9 @@ class ReactionExplorer(LiveWidget):
         symbols = reaction_symbols(self.reaction)
         arrow = symbols.index(">>")
         weights = self.reference()["weights"][arrow + 2 : -1, 1 : arrow + 1]
-        figure = Figure(figsize=(7, 4.2), layout="constrained")
+        rows, columns = weights.shape
+        size = max(7.0, 2 + 0.17 * columns), max(4.2, 1 + 0.17 * rows)
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
         image = axes.imshow(weights.numpy(), cmap="Reds", vmin=0, vmax=1, aspect="auto")
         sides = ((axes.xaxis, symbols[:arrow]), (axes.yaxis, symbols[arrow + 1 :]))

@@ -166,6 +166,8 @@ def test_the_whole_map(explorer: Explorer) -> None:
     explorer.write("CCO>>CC=O")
     cells.press("ArrowDown")
     explorer.says("C, token 6, looks at [CLS], token 0: ")
+    explorer.page.set_viewport_size({"width": 320, "height": 700})
+    assert explorer.page.evaluate("() => document.documentElement.scrollWidth") <= 320
 
 
 # ---- text

@@ -38,17 +38,18 @@ export const linear = (x, rows, weight, bias = null) => {
   const inputs = x.length / rows;
   const outputs = weight.length / inputs;
   const y = new Float64Array(rows * outputs);
+  const product = { x, weight, bias: bias ?? new Float64Array(outputs), y, inputs, outputs };
   for (let o = 0; o < outputs; o += 4) {
-    const four = [0, 1, 2, 3].map((step) => Math.min(o + step, outputs - 1));
-    const start = four.map((output) => (bias ? bias[output] : 0));
+    const [p, q, r] = [1, 2, 3].map((step) => Math.min(o + step, outputs - 1));
     for (let i = 0; i < rows; i += 2)
-      dotProducts({ x, weight, inputs, y, outputs }, i, Math.min(i + 1, rows - 1), four, start);
+      dotProducts(product, i, Math.min(i + 1, rows - 1), o, p, q, r);
   }
   return y;
 };
 
-const dotProducts = ({ x, weight, inputs, y, outputs }, i, j, [o, p, q, r], [b, c, d, e]) => {
-  let [io, ip, iq, ir, jo, jp, jq, jr] = [b, c, d, e, b, c, d, e];
+// Rows i and j with outputs o, p, q and r.
+const dotProducts = ({ x, weight, bias, y, inputs, outputs }, i, j, o, p, q, r) => {
+  let [io, ip, iq, ir, jo, jp, jq, jr] = [0, 0, 0, 0, 0, 0, 0, 0];
   for (let k = 0; k < inputs; k++) {
     const xi = x[i * inputs + k];
     const xj = x[j * inputs + k];
@@ -65,14 +66,14 @@ const dotProducts = ({ x, weight, inputs, y, outputs }, i, j, [o, p, q, r], [b, 
     jq += xj * wq;
     jr += xj * wr;
   }
-  y[i * outputs + o] = io;
-  y[i * outputs + p] = ip;
-  y[i * outputs + q] = iq;
-  y[i * outputs + r] = ir;
-  y[j * outputs + o] = jo;
-  y[j * outputs + p] = jp;
-  y[j * outputs + q] = jq;
-  y[j * outputs + r] = jr;
+  y[i * outputs + o] = io + bias[o];
+  y[i * outputs + p] = ip + bias[p];
+  y[i * outputs + q] = iq + bias[q];
+  y[i * outputs + r] = ir + bias[r];
+  y[j * outputs + o] = jo + bias[o];
+  y[j * outputs + p] = jp + bias[p];
+  y[j * outputs + q] = jq + bias[q];
+  y[j * outputs + r] = jr + bias[r];
 };
 
 export const layerNorm = (x, rows, weight, bias, eps = 1e-6) => {
