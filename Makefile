@@ -58,8 +58,9 @@ notebooks: install  ## only make these copies, in notebooks/, for VS Code and ot
 write: install  ## open the chapters themselves in JupyterLab, to change them
 	$(BIN)/python tools/lab.py book
 
-test: develop book  ## package, notebooks, built pages in a browser, JupyterLab
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15
+# `make book` has just executed the notebooks; in CI nbval does so once more
+test: develop book  ## package, built pages in a browser, JupyterLab (CI=1: notebooks with nbval)
+	$(BIN)/python -m pytest $(if $(CI),book) tests -n 2 --dist loadfile --no-loadscope-reorder --durations 15
 
 lint: develop  ## formatting, types, notebooks, vendored files
 	$(BIN)/ruff check .

@@ -22,6 +22,14 @@ from .checks import check as check
 from .checks import compare as compare
 from .checks import compare_entries as compare_entries
 from .checks import exercise as exercise
+from .circuits import AttentionOnlyModel as AttentionOnlyModel
+from .circuits import HeadRun as HeadRun
+from .circuits import cut_path as cut_path
+from .circuits import ov_matrix as ov_matrix
+from .circuits import qk_matrix as qk_matrix
+from .circuits import repeated_patterns as repeated_patterns
+from .circuits import run_heads as run_heads
+from .circuits import stripe_score as stripe_score
 from .core import causal_mask as causal_mask
 from .core import length_mask as length_mask
 from .core import masked_softmax as masked_softmax
@@ -93,6 +101,8 @@ from .scoring import Attn as Attn
 from .scoring import ConcatAttention as ConcatAttention
 from .scoring import DotProductAttention as DotProductAttention
 from .scoring import LocationAttention as LocationAttention
+from .scoring import QKNorm as QKNorm
+from .scoring import soft_cap_attention as soft_cap_attention
 from .self_attention import SelfAttention as SelfAttention
 from .spatial import CBAM as CBAM
 from .spatial import ChannelAttention as ChannelAttention
@@ -116,11 +126,9 @@ from .transformer import sample as sample
 from .variants import Indexer as Indexer
 from .variants import LatentAttention as LatentAttention
 from .variants import LatentCache as LatentCache
-from .variants import QKNorm as QKNorm
 from .variants import SinkAttention as SinkAttention
 from .variants import delta_rule as delta_rule
 from .variants import delta_rule_chunkwise as delta_rule_chunkwise
-from .variants import soft_cap_attention as soft_cap_attention
 from .variants import top_k_mask as top_k_mask
 from .variants import window_attention as window_attention
 from .variants import window_mask as window_mask

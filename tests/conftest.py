@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch.nn.functional as F
 from chromium import HINT, find_chromium
-from playwright.sync_api import Browser, sync_playwright
+from hypothesis import HealthCheck, settings
+from playwright.sync_api import Browser, expect, sync_playwright
 from torch import Tensor
 
 from attn_utils.data import table_scene
@@ -23,6 +24,11 @@ from attn_utils.widgets.joining import joined
 
 # fixtures: the built book, open in a browser
 from .pages import phone, site, watch, watch_everywhere, wide  # noqa: F401
+
+# A busy machine takes its time, to draw a page as well as an example.
+expect.set_options(timeout=60_000)
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 FLAGS = [
     *["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],

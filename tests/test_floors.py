@@ -19,7 +19,7 @@ from .chapters import CHAPTERS, ROOT
 GROUND = ["checks", "core", "data", "plots", "training", "widgets"]
 ROOF = ["teach"]  # commands for teachers, which nothing imports
 FIRST_RELEASE = ["checkpoints", "masks"]  # old names of parts of the package, which import them
-COMING = ["variants"]  # a chapter whose notebook is not written yet, above all others
+COMING = ["circuits"]  # a chapter whose notebook is not written yet, above all others
 FOLDERS = [*(chapter.folder for chapter in CHAPTERS), *COMING]
 Graph = dict[str, set[str]]
 

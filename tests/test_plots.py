@@ -52,7 +52,7 @@ def test_identity():
     figure.canvas.draw()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 5), st.integers(1, 5), st.integers())
 @example(1, 1, 1, 1, -2)  # a negative entry
 def test_one_scale_for_all_panels(rows, columns, queries, keys, seed):

@@ -19,8 +19,8 @@ from .formulas import (
     block_flops,
     kv_cache_bytes,
     mlp_flops,
-    peak_bytes,
 )
+from .measuring import peak_bytes
 
 __all__ = [
     "attention_bytes",

@@ -5,31 +5,48 @@ export const GIB = 2 ** 30;
 
 export const sum = (values) => values.reduce((total, value) => total + value, 0);
 
-// The sizes in the formulas: width D, heads H (the largest number up to the chosen one that divides
-// the width), batch B, bytes of a number.
-const layerOf = ({ width: D, num_heads, batch: B, precision, kernel, is_causal }) => {
-  let H = Math.min(D, num_heads);
-  while (D % H) H--;
-  const itemsize = ITEMSIZE[precision];
-  return { D, H, B, itemsize, isFused: kernel === "fused", isCausal: is_causal };
+const largestDivisor = (number, most) => {
+  let divisor = Math.min(number, most);
+  while (number % divisor) divisor--;
+  return divisor;
 };
 
+// The sizes in the formulas: width D, heads H (the largest number up to the chosen one that divides
+// the width), key/value heads G (likewise of H; 0 for as many as there are) of the width K in all,
+// batch B, bytes of a number.
+const layerOf = (state) => {
+  const { width: D, num_heads, num_kv_heads, batch: B, precision, kernel, phase } = state;
+  const H = largestDivisor(D, num_heads);
+  const G = largestDivisor(H, num_kv_heads || H);
+  const [isFused, isDecoding] = [kernel === "fused", phase === "decode"];
+  const itemsize = ITEMSIZE[precision];
+  return { D, H, G, K: (D / H) * G, B, itemsize, isFused, isDecoding, isCausal: state.is_causal };
+};
+// The tokens that are computed: all n, or one where the others come from the cache.
+const newOf = ({ isDecoding }, n) => (isDecoding ? 1 : n);
+
 // Operations of each part for n tokens: projections, scores, softmax, weighted sum, output, MLP.
-const flopsOf = ({ D, H, B, isCausal }, n) => {
-  const pairs = isCausal ? (n * (n + 1)) / 2 : n * n;
-  const matmul = 2 * pairs * D;
-  const counts = [6 * n * D * D, matmul, 5 * H * pairs, matmul, 2 * n * D * D, 16 * n * D * D];
+const flopsOf = (layer, n) => {
+  const { D, H, K, B, isCausal } = layer;
+  const T = newOf(layer, n);
+  const pairs = T * (n - T) + (isCausal ? (T * (T + 1)) / 2 : T * T);
+  const [matmul, square] = [2 * pairs * D, T * D * D];
+  const projections = 2 * square + 4 * T * D * K;
+  const counts = [projections, matmul, 5 * H * pairs, matmul, 2 * square, 16 * square];
   return counts.map((count) => count * B);
 };
 
 // Bytes that each part reads and writes; the weights of the layers are read once for the batch.
-const movedOf = ({ D, H, B, itemsize, isFused }, n) => {
-  const [tokens, matrix, weights] = [B * n * D, isFused ? 0 : B * H * n * n, D * D];
+const movedOf = (layer, n) => {
+  const { D, H, K, B, itemsize, isFused } = layer;
+  const T = newOf(layer, n);
+  const [tokens, matrix, weights] = [B * T * D, isFused ? 0 : B * H * T * n, D * D];
+  const [made, seen] = [B * T * K, B * n * K]; // keys; there are as many values
   const numbers = [
-    6 * tokens + 3 * weights,
-    2 * tokens + matrix,
+    4 * tokens + weights + 2 * (made + D * K),
+    tokens + seen + matrix,
     2 * matrix,
-    matrix + 2 * tokens,
+    matrix + seen + tokens,
     2 * tokens + weights,
     10 * tokens + 8 * weights,
   ];
@@ -37,10 +54,12 @@ const movedOf = ({ D, H, B, itemsize, isFused }, n) => {
 };
 
 // Bytes of q, k, v and the attention between them at once.
-const peakOf = ({ D, H, B, itemsize }, n, isFused) => {
-  const [tokens, matrix] = [n * D, H * n * n];
-  const between = isFused ? tokens + H * n : Math.max(2 * matrix, matrix + tokens);
-  return B * itemsize * (3 * tokens + between);
+const peakOf = (layer, n, isFused) => {
+  const { D, H, K, B, itemsize } = layer;
+  const T = newOf(layer, n);
+  const [tokens, matrix] = [T * D, H * T * n];
+  const between = isFused ? tokens + H * T : Math.max(2 * matrix, matrix + tokens);
+  return B * itemsize * (tokens + 2 * n * K + between);
 };
 const peaksOf = (layer, n) => [false, true].map((isFused) => peakOf(layer, n, isFused));
 
@@ -81,6 +100,7 @@ export const costsOf = (state) => {
     moved: movedOf(layer, state.n),
     crossings: crossingsOf(layer, Math.floor(state.memory * GIB)),
     heads: layer.H,
+    keyHeads: layer.G,
   };
 };
 

@@ -1,14 +1,10 @@
-"""What attention costs: operations, bytes and memory by formula, and ways around the n² scores."""
+"""What attention costs: operations, bytes and memory by formula."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterator
-from typing import Any
-
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from attn_utils.core.arguments import check_size, check_sizes
 
@@ -19,30 +15,44 @@ __all__ = [
     "block_flops",
     "kv_cache_bytes",
     "mlp_flops",
-    "peak_bytes",
 ]
 
 #: operations of a softmax for each score: maximum, subtraction, exponential, sum, division
 SOFTMAX_FLOPS = 5
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-# --- counting -----------------------------------------------------------------------------------
+
+def _formerly_kv_heads(function: Callable[P, R]) -> Callable[P, R]:
+    """Take ``num_kv_heads`` under its name of release 0.1.0, too."""
+
+    @wraps(function)
+    def renamed(*args: Any, **kwargs: Any) -> R:
+        if "kv_heads" in kwargs and "num_kv_heads" not in kwargs:
+            kwargs["num_kv_heads"] = kwargs.pop("kv_heads")
+        return function(*args, **kwargs)
+
+    return renamed
 
 
+@_formerly_kv_heads
 def attention_flops(
     num_queries: int,
     embed_dim: int,
     *,
     num_heads: int = 1,
-    kv_heads: int | None = None,
+    num_kv_heads: int | None = None,
     num_keys: int | None = None,
+    num_cached: int = 0,
     batch: int = 1,
     is_causal: bool = False,
 ) -> dict[str, int]:
     """Count the operations of one multi-head attention layer, part by part.
 
-    - projections (of queries, keys, values): ``2 B (T D² + 2 S D Dₖ)`` with Dₖ = D · kv_heads / H
-    - scores: ``2 B P D``, where P is the number of pairs, T S or what the causal mask leaves
+    - projections (of queries, keys, values): ``2 B (T D² + 2 S D Dₖ)`` with
+      Dₖ = D · num_kv_heads / H
+    - scores: ``2 B P D``, where P is the number of pairs, T (S + C) or what the causal mask leaves
     - softmax: ``5 B H P``
     - weighted sum: ``2 B P D``
     - output projection: ``2 B T D²``
@@ -51,9 +61,10 @@ def attention_flops(
         num_queries: T.
         embed_dim: D, of the input, of all queries of a token together, and of the output.
         num_heads: H.
-        kv_heads: heads of the keys and values, a divisor of H; fewer than H is grouped-query
+        num_kv_heads: heads of the keys and values, a divisor of H; fewer than H is grouped-query
             attention, 1 is multi-query attention. By default H.
         num_keys: S; by default T.
+        num_cached: C, keys and values of earlier tokens that are kept and only read.
         batch: B.
         is_causal: count only pairs s ≤ t, T (T + 1) / 2 for T = S. PyTorch's counter does not.
 
@@ -65,14 +76,18 @@ def attention_flops(
         >>> flops = attention_flops(1024, 768, num_heads=12)
         >>> flops["projections"] / flops["scores"]  # 3 D / n
         2.25
+        >>> one_more = attention_flops(1, 768, num_heads=12, num_cached=1023)  # a decoder's step
+        >>> flops["scores"] // one_more["scores"]
+        1024
         >>> half = attention_flops(1024, 768, num_heads=12, is_causal=True)["scores"]
         >>> f"{half / flops['scores']:.4f}"
         '0.5005'
     """
     H, kv, T, S, embed_dim, batch = _sizes(
-        num_queries, embed_dim, num_heads, kv_heads, num_keys, batch
+        num_queries, embed_dim, num_heads, num_kv_heads, num_keys, batch
     )
-    pairs = batch * _pairs(T, S, is_causal)
+    num_cached = check_size("num_cached", num_cached, least=0)
+    pairs = batch * (T * num_cached + _pairs(T, S, is_causal))
     return {
         "projections": 2 * batch * (T * embed_dim**2 + 2 * S * embed_dim * (embed_dim // H * kv)),
         "scores": 2 * pairs * embed_dim,
@@ -102,13 +117,15 @@ def mlp_flops(num_tokens: int, embed_dim: int, *, mlp_ratio: int = 4, batch: int
     return 2 * 2 * mlp_ratio * batch * num_tokens * embed_dim**2
 
 
+@_formerly_kv_heads
 def block_flops(
     num_tokens: int,
     embed_dim: int,
     *,
     num_heads: int = 1,
-    kv_heads: int | None = None,
+    num_kv_heads: int | None = None,
     mlp_ratio: int = 4,
+    num_cached: int = 0,
     batch: int = 1,
     is_causal: bool = False,
 ) -> dict[str, int]:
@@ -122,8 +139,9 @@ def block_flops(
         num_tokens: n.
         embed_dim: D.
         num_heads: H.
-        kv_heads: heads of the keys and values; by default H.
+        num_kv_heads: heads of the keys and values; by default H.
         mlp_ratio: r, hidden units of the MLP as a multiple of D.
+        num_cached: C, keys and values of earlier tokens that are kept and only read.
         batch: B.
         is_causal: count only pairs s ≤ t.
 
@@ -144,20 +162,23 @@ def block_flops(
         num_tokens,
         embed_dim,
         num_heads=num_heads,
-        kv_heads=kv_heads,
+        num_kv_heads=num_kv_heads,
+        num_cached=num_cached,
         batch=batch,
         is_causal=is_causal,
     )
     return parts | {"MLP": mlp_flops(num_tokens, embed_dim, mlp_ratio=mlp_ratio, batch=batch)}
 
 
+@_formerly_kv_heads
 def attention_bytes(
     num_queries: int,
     embed_dim: int,
     *,
     num_heads: int = 1,
-    kv_heads: int | None = None,
+    num_kv_heads: int | None = None,
     num_keys: int | None = None,
+    num_cached: int = 0,
     batch: int = 1,
     itemsize: int = 4,
     fused: bool = False,
@@ -180,8 +201,9 @@ def attention_bytes(
         num_queries: T.
         embed_dim: D.
         num_heads: H.
-        kv_heads: heads of the keys and values; by default H.
+        num_kv_heads: heads of the keys and values; by default H.
         num_keys: S; by default T.
+        num_cached: C, keys and values of earlier tokens that are kept and only read.
         batch: B.
         itemsize: bytes of a number, 4 for float32, 2 for bfloat16.
         fused: scores and weights are never written.
@@ -195,31 +217,37 @@ def attention_bytes(
         >>> fused = sum(attention_bytes(4096, 64, fused=True).values())
         >>> round(explicit / fused)  # most of the traffic is scores and weights
         22
+        >>> read = attention_bytes(1, 64, num_cached=4095, fused=True)["scores"]
+        >>> read // (4 * 64)  # a decoder's step reads its one query and 4,096 keys
+        4097
     """
     H, kv, T, S, embed_dim, batch = _sizes(
-        num_queries, embed_dim, num_heads, kv_heads, num_keys, batch
+        num_queries, embed_dim, num_heads, num_kv_heads, num_keys, batch
     )
     itemsize = check_size("itemsize", itemsize)
+    num_cached = check_size("num_cached", num_cached, least=0)
     kv_dim = embed_dim // H * kv
     queries, keys = batch * T * embed_dim, batch * S * kv_dim  # the values are as many as the keys
-    matrix = 0 if fused else batch * H * T * S
+    seen = keys + batch * num_cached * kv_dim
+    matrix = 0 if fused else batch * H * T * (S + num_cached)
     source = batch * S * embed_dim  # what keys and values are projected from
     numbers = {
         "projections": 2 * queries + embed_dim**2 + 2 * (source + keys + embed_dim * kv_dim),
-        "scores": queries + keys + matrix,
+        "scores": queries + seen + matrix,
         "softmax": 2 * matrix,
-        "weighted sum": matrix + keys + queries,
+        "weighted sum": matrix + seen + queries,
         "output": 2 * queries + embed_dim**2,
     }
     return {part: itemsize * count for part, count in numbers.items()}
 
 
+@_formerly_kv_heads
 def attention_peak_bytes(
     num_queries: int,
     embed_dim: int,
     *,
     num_heads: int = 1,
-    kv_heads: int | None = None,
+    num_kv_heads: int | None = None,
     num_keys: int | None = None,
     batch: int = 1,
     itemsize: int = 4,
@@ -236,7 +264,7 @@ def attention_peak_bytes(
         num_queries: T.
         embed_dim: D.
         num_heads: H.
-        kv_heads: heads of the keys and values; by default H.
+        num_kv_heads: heads of the keys and values; by default H.
         num_keys: S; by default T.
         batch: B.
         itemsize: bytes of a number.
@@ -251,7 +279,7 @@ def attention_peak_bytes(
         35127296 2105344
     """
     H, kv, T, S, embed_dim, batch = _sizes(
-        num_queries, embed_dim, num_heads, kv_heads, num_keys, batch
+        num_queries, embed_dim, num_heads, num_kv_heads, num_keys, batch
     )
     itemsize = check_size("itemsize", itemsize)
     queries, keys = batch * T * embed_dim, batch * S * (embed_dim // H * kv)
@@ -260,11 +288,12 @@ def attention_peak_bytes(
     return itemsize * (queries + 2 * keys + between)
 
 
+@_formerly_kv_heads
 def kv_cache_bytes(
     num_tokens: int,
     *,
     depth: int,
-    kv_heads: int,
+    num_kv_heads: int,
     head_dim: int,
     batch: int = 1,
     itemsize: int = 2,
@@ -274,38 +303,43 @@ def kv_cache_bytes(
     Args:
         num_tokens: n, read and written so far.
         depth: L.
-        kv_heads: heads of the keys and values.
+        num_kv_heads: heads of the keys and values.
         head_dim: d.
         batch: B.
         itemsize: bytes of a number.
 
     Example:
         >>> from attn_utils import kv_cache_bytes
-        >>> size = kv_cache_bytes(8192, depth=32, kv_heads=32, head_dim=128)
+        >>> size = kv_cache_bytes(8192, depth=32, num_kv_heads=32, head_dim=128)
         >>> size // 2**20  # MiB of one text of 8,192 tokens, in half precision
         4096
-        >>> grouped = kv_cache_bytes(8192, depth=32, kv_heads=8, head_dim=128)
+        >>> grouped = kv_cache_bytes(8192, depth=32, num_kv_heads=8, head_dim=128)
         >>> size // grouped
         4
     """
-    num_tokens, depth, kv_heads, head_dim, batch, itemsize = check_sizes(
+    num_tokens, depth, num_kv_heads, head_dim, batch, itemsize = check_sizes(
         num_tokens=num_tokens,
         depth=depth,
-        kv_heads=kv_heads,
+        num_kv_heads=num_kv_heads,
         head_dim=head_dim,
         batch=batch,
         itemsize=itemsize,
     )
-    return 2 * batch * depth * num_tokens * kv_heads * head_dim * itemsize
+    return 2 * batch * depth * num_tokens * num_kv_heads * head_dim * itemsize
 
 
 def _sizes(
-    num_queries: int, embed_dim: int, heads: int, kv_heads: int | None, keys: int | None, batch: int
+    num_queries: int,
+    embed_dim: int,
+    heads: int,
+    num_kv_heads: int | None,
+    keys: int | None,
+    batch: int,
 ) -> list[int]:
     """Heads of queries and keys, T, S, D and B as plain integers."""
     heads, kv, T, S, embed_dim, batch = check_sizes(
         num_heads=heads,
-        kv_heads=heads if kv_heads is None else kv_heads,
+        num_kv_heads=heads if num_kv_heads is None else num_kv_heads,
         num_queries=num_queries,
         num_keys=num_queries if keys is None else keys,
         embed_dim=embed_dim,
@@ -314,7 +348,7 @@ def _sizes(
     if embed_dim % heads:
         raise ValueError(f"embed_dim: expected a multiple of num_heads = {heads}, got {embed_dim}")
     if heads % kv:
-        raise ValueError(f"kv_heads: expected a divisor of num_heads = {heads}, got {kv}")
+        raise ValueError(f"num_kv_heads: expected a divisor of num_heads = {heads}, got {kv}")
     return [heads, kv, T, S, embed_dim, batch]
 
 
@@ -323,69 +357,3 @@ def _pairs(T: int, S: int, is_causal: bool) -> int:
         return T * S
     square = min(T, S)  # query t sees min(t + 1, S) keys
     return square * (square + 1) // 2 + (T - square) * S
-
-
-# --- measuring ----------------------------------------------------------------------------------
-
-
-class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the storages that operations return, for as long as they live."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.held = 0
-        self.peak = 0
-        self.alive: set[int] = set()  # addresses of storages that are counted, or were there before
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        for x in _tensors(args, kwargs):  # a view of an argument is no new memory
-            self._see(x, 0)
-        result = func(*args, **(kwargs or {}))
-        for x in _tensors(result):
-            self._see(x, x.untyped_storage().nbytes())
-        return result
-
-    def _see(self, x: Tensor, size: int) -> None:
-        storage = x.untyped_storage()
-        key = storage._cdata  # of the storage itself; id() would be that of a passing wrapper
-        if key in self.alive:
-            return
-        self.alive.add(key)
-        self.held += size
-        self.peak = max(self.peak, self.held)
-        weakref.finalize(storage, self._free, key, size).atexit = False
-
-    def _free(self, key: int, size: int) -> None:
-        self.alive.discard(key)
-        self.held -= size
-
-
-def _tensors(*tree: Any) -> Iterator[Tensor]:
-    return (leaf for leaf in tree_flatten(tree)[0] if isinstance(leaf, Tensor))
-
-
-def peak_bytes(run: Callable[[], Any]) -> int:
-    """Most memory that the tensors made during a run hold at once.
-
-    Every tensor that an operation returns counts from then until it is freed, also what autograd
-    keeps for the backward pass. What was there before counts nothing, and neither does memory that
-    an operation uses inside and gives back before it returns.
-
-    Args:
-        run: a function without arguments.
-
-    Returns:
-        Bytes; the same in every run on one device. Another device or release may compute the same
-        with other operations: on meta tensors attention has no fused kernel, for example.
-
-    Example:
-        >>> import torch
-        >>> from attn_utils import peak_bytes
-        >>> x = torch.rand(1000)  # was there before: counts nothing
-        >>> peak_bytes(lambda: (x + 1) * 2)  # two results of 1,000 numbers of 4 bytes
-        8000
-    """
-    watch = _Watch()
-    with watch:
-        run()
-    return watch.peak

@@ -8,8 +8,8 @@ import { grouped } from "./words.js";
 
 // The cost calculator: operations, bytes and memory of a transformer block, from formulas in n.
 const CONTROLS = [
-  ...["n", "width", "num_heads", "batch"],
-  ...["precision", "kernel", "is_causal", "memory"],
+  ...["n", "width", "num_heads", "num_kv_heads", "batch"],
+  ...["precision", "kernel", "phase", "is_causal", "memory"],
 ];
 
 const refresh = (view) => {
@@ -46,7 +46,8 @@ const numberField = (w, name) => {
 
 const stopList = (w, name, stops) => {
   const input = element("select", { id: freshId() });
-  const option = (value) => element("option", { value, textContent: grouped(value) });
+  const option = (value) =>
+    element("option", { value, textContent: value ? grouped(value) : "all" });
   w.show(name, (value) => {
     const all = [...new Set([...stops, value])].sort((a, b) => a - b); // Python may set any number
     input.replaceChildren(...all.map(option));
@@ -64,9 +65,10 @@ const buildControls = (w) => {
   const list = (name) => stopList(w, name, stops.get(name));
   w.controls.append(
     numberField(w, "n"),
-    ...["width", "num_heads", "batch"].map(list),
+    ...["width", "num_heads", "num_kv_heads", "batch"].map(list),
     select(w, "precision"),
     select(w, "kernel"),
+    select(w, "phase"),
     toggle(w, "is_causal"),
     list("memory"),
   );
@@ -82,6 +84,9 @@ const crossingsInWords = ({ now, state }) => {
     `the whole attention, projections and softmax included, more than the MLP from n = ${mlp} on.`,
     `Explicit attention fits up to n = ${explicit}, fused up to n = ${fused}.`,
     ...(now.heads === state.num_heads ? [] : [`${other}: counted with ${now.heads}.`]),
+    ...(state.num_kv_heads && now.keyHeads !== state.num_kv_heads
+      ? [`Key/value heads: counted with ${now.keyHeads}, which divides ${now.heads}.`]
+      : []),
   ].join(" ");
 };
 
@@ -117,6 +122,10 @@ const arePairsLikeProjections = ({ now: { flops: f } }) =>
 const doesSoftmaxMoveMost = ({ now: { flops, moved } }) =>
   moved[2] >= 0.4 * sum(moved) && flops[2] < 0.02 * sum(flops);
 
+// Scores and weighted sum together, while one token is written.
+const areReadsShared = ({ now: { flops: f, moved: m }, state }) =>
+  state.phase === "decode" && state.n >= 4096 && (f[1] + f[3]) / (m[1] + m[3]) >= 6;
+
 const goalsOf = (view) => [
   {
     text:
@@ -135,6 +144,12 @@ const goalsOf = (view) => [
   {
     text: "Let the softmax move at least 40 % of all bytes with less than 2 % of the operations.",
     reached: () => doesSoftmaxMoveMost(view),
+  },
+  {
+    text:
+      "Phase decode, n ≥ 4,096: let scores and weighted sum do at least 6 operations for each byte " +
+      "they move.",
+    reached: () => areReadsShared(view),
   },
 ];
 

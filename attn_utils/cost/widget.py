@@ -37,6 +37,7 @@ CURVES = (
 STOPS = {  # what the lists of the front end offer
     "width": [64, 128, 256, 384, 512, 768, 1024, 1280, 2048, 4096, 8192, 12288, 16384],
     "num_heads": [1, 2, 4, 6, 8, 12, 16, 20, 32, 64, 96, 128],
+    "num_kv_heads": [0, 1, 2, 4, 8, 16, 32, 64],
     "batch": [1, 2, 4, 8, 16, 32, 64, 128, 256],
     "memory": [1, 4, 8, 16, 24, 40, 80, 141, 192],
 }
@@ -65,9 +66,13 @@ class CostCalculator(LiveWidget):
         width: D, 16 … 16,384.
         num_heads: H, 1 … 128; where it does not divide the width, the next smaller number that
             does is used.
+        num_kv_heads: heads of the keys and values, 0 … 128; 0 for as many as there are heads. Where
+            it does not divide the heads, the next smaller number that does is used.
         batch: B, 1 … 1,024.
         precision: "float32", "bfloat16" or "float16".
         kernel: "explicit" or "fused".
+        phase: "prefill", in which n tokens are read at once, or "decode": one token is written, and
+            the keys and values of the n - 1 before it come from the cache.
         is_causal: count only the pairs that a causal mask leaves. It saves operations; explicit
             scores are stored in full all the same.
         memory: of the device, in GiB, 1 … 1,024.
@@ -75,9 +80,10 @@ class CostCalculator(LiveWidget):
             GFLOP, 10⁹.
         moved: bytes read and written by part, in MiB.
         peak: memory of q, k, v and the attention between them, explicit and fused, in GiB.
-        crossings: the smallest n for which scores and weighted sum cost at least as many operations
-            as the four projections; for which the whole attention costs more than the MLP; the
-            largest n whose explicit, and whose fused attention fits into ``memory``.
+        crossings: the smallest n, in the present phase, for which scores and weighted sum cost at
+            least as many operations as the four projections; for which the whole attention costs
+            more than the MLP; the largest n whose explicit, and whose fused attention fits into
+            ``memory``.
     """
 
     _esm = front_end(__file__, ".js")
@@ -93,9 +99,11 @@ class CostCalculator(LiveWidget):
     n = Number(512, min=SHORTEST, max=LONGEST, step=1, label="tokens n")
     width = Number(768, min=16, max=16384, step=1, label="width D")
     num_heads = Number(12, min=1, max=128, step=1, label="heads H")
+    num_kv_heads = Number(0, min=0, max=128, step=1, label="key/value heads")
     batch = Number(1, min=1, max=1024, step=1, label="batch B")
     precision = Choice("float32", options=tuple(ITEMSIZE), label="precision")
     kernel = Choice("explicit", options=("explicit", "fused"), label="attention")
+    phase = Choice("prefill", options=("prefill", "decode"), label="phase")
     is_causal = Switch(False, label="causal")
     memory = Number(8, min=1, max=1024, step=1, label="device memory, GiB")
 
@@ -106,7 +114,7 @@ class CostCalculator(LiveWidget):
 
     _stops = traitlets.List([[name, stops] for name, stops in STOPS.items()]).tag(sync=True)
 
-    @traitlets.validate("n", "width", "num_heads", "batch")
+    @traitlets.validate("n", "width", "num_heads", "num_kv_heads", "batch")
     def _whole(self, proposal: traitlets.Bunch) -> float:
         value = float(proposal.value)
         if value != int(value):
@@ -119,30 +127,55 @@ class CostCalculator(LiveWidget):
         D, H = int(self.width), int(self.num_heads)
         return next(h for h in range(min(D, H), 0, -1) if D % h == 0)
 
+    @property
+    def kv_heads_in_use(self) -> int:
+        """The largest number of key/value heads up to ``num_kv_heads`` that divides the heads."""
+        H = self.heads_in_use
+        most = min(H, int(self.num_kv_heads) or H)
+        return next(g for g in range(most, 0, -1) if H % g == 0)
+
+    def _phase_of(self, n: int) -> tuple[int, int]:
+        """New tokens, and cached ones, where the text has n."""
+        return (1, n - 1) if self.phase == "decode" else (n, 0)
+
+    def _heads(self) -> dict[str, int]:
+        return {"num_heads": self.heads_in_use, "num_kv_heads": self.kv_heads_in_use}
+
     def flops_of(self, n: int) -> dict[str, int]:
         """Operations of the block by part, for n tokens and the other controls as they stand."""
-        D, H, B = int(self.width), self.heads_in_use, int(self.batch)
-        return block_flops(n, D, num_heads=H, batch=B, is_causal=self.is_causal)
+        new, cached = self._phase_of(n)
+        return block_flops(
+            new,
+            int(self.width),
+            **self._heads(),
+            num_cached=cached,
+            batch=int(self.batch),
+            is_causal=self.is_causal,
+        )
 
     def bytes_of(self, n: int) -> dict[str, int]:
         """Bytes moved, by part; the MLP reads D, writes and reads 4 D, writes D for each token."""
         D, B, itemsize = int(self.width), int(self.batch), ITEMSIZE[self.precision]
+        new, cached = self._phase_of(n)
         parts = attention_bytes(
-            n,
+            new,
             D,
-            num_heads=self.heads_in_use,
+            **self._heads(),
+            num_cached=cached,
             batch=B,
             itemsize=itemsize,
             fused=self.kernel == "fused",
         )
-        return parts | {"MLP": itemsize * (10 * B * n * D + 8 * D * D)}
+        return parts | {"MLP": itemsize * (10 * B * new * D + 8 * D * D)}
 
     def peak_of(self, n: int, kernel: str) -> int:
         """Bytes of q, k, v and the attention between them."""
+        new, _ = self._phase_of(n)
         return attention_peak_bytes(
-            n,
+            new,
             int(self.width),
-            num_heads=self.heads_in_use,
+            **self._heads(),
+            num_keys=n,
             batch=int(self.batch),
             itemsize=ITEMSIZE[self.precision],
             fused=kernel == "fused",

@@ -8,6 +8,9 @@ the average of the values under these weights. The rules differ in the score alo
 2. **additive** (:class:`AdditiveAttention`): a linear layer, tanh, and a learned weighted sum;
 3. **scaled dot product** (:func:`~attn_utils.core.scaled_dot_product_attention`): ``q · k / √d``.
 
+Two ways keep the scores of rule 3 small, however large queries and keys become: :class:`QKNorm`
+normalises both, :func:`soft_cap_attention` caps the scores.
+
 Shapes throughout: B batch, H heads, T queries, S keys, d width of a query and a key, dv width of
 a value; ``…`` stands for any leading axes, as a rule B or B and H. Masks are boolean, True = may
 be attended; :mod:`attn_utils.core.masks` says how they fit. Weights are the ones before dropout, so
@@ -16,6 +19,7 @@ that their rows sum to 1.
 
 from attn_utils.core.attend import scaled_dot_product_attention as scaled_dot_product_attention
 
+from .norms import QKNorm, soft_cap_attention
 from .scoring import (
     AdditiveAttention,
     Attn,
@@ -30,4 +34,6 @@ __all__ = [
     "ConcatAttention",
     "DotProductAttention",
     "LocationAttention",
+    "QKNorm",
+    "soft_cap_attention",
 ]

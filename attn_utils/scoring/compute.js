@@ -1,9 +1,11 @@
-// Scores of four rules over a plane, the weights of its keys, and scores in many dimensions
+// Scores of six rules over a plane, the weights of its keys, and scores in many dimensions
 // (ScoringExplorer.reference computes the same with the package).
 import { softmaxInto } from "../widgets/kit/math.js";
 import { entropyCurves, entropyOf, openRandom, sidesIn, steepest } from "./random.js";
 
-export const RULES = ["dot", "scaled dot", "cosine", "additive"];
+export const RULES = ["dot", "scaled dot", "cosine", "additive", "q/k norm", "soft cap"];
+const CAP = 2; // of the rule "soft cap"
+const EPSILON = 1e-6; // added to the mean square in the norm
 
 // ---- the score of the query (a, b) with a key (x, y), as a function of x and y
 
@@ -24,11 +26,23 @@ const additiveOf = ([a, b], [wq, wk, bias, wv]) => {
     return sum;
   };
 };
+// Query and key of root mean square 1, so of length √2; their product is divided by √2.
+const normedOf = ([a, b]) => {
+  const rms = (x, y) => Math.sqrt((x * x + y * y) / 2 + EPSILON);
+  const own = rms(a, b) * Math.SQRT2;
+  return (x, y) => (a * x + b * y) / (own * rms(x, y));
+};
+const cappedOf = ([a, b]) => {
+  const wide = Math.SQRT2 * CAP;
+  return (x, y) => CAP * Math.tanh((a * x + b * y) / wide);
+};
 const scorer = (rule, query, additive) => {
   const [a, b] = query;
   if (rule === "dot") return (x, y) => a * x + b * y;
   if (rule === "scaled dot") return (x, y) => (a * x + b * y) / Math.SQRT2;
-  return rule === "cosine" ? cosineOf(query) : additiveOf(query, additive);
+  if (rule === "cosine") return cosineOf(query);
+  if (rule === "q/k norm") return normedOf(query);
+  return rule === "soft cap" ? cappedOf(query) : additiveOf(query, additive);
 };
 
 // ---- over the plane
@@ -48,7 +62,7 @@ const everyFew = (field, { grid, stride }) =>
 export const argmax = (values) =>
   values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 
-// The keys under the present rule, and under each of the four.
+// The keys under the present rule, and under each of the six.
 export const weighKeys = ({ rule, temperature, query, key_points: flat, _additive: additive }) => {
   const keys = Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], flat[2 * i + 1]]);
   const all = RULES.map((name) => {

@@ -1,4 +1,4 @@
-"""The score lab of chapter 3: four scoring rules over a plane, and softmax in many dimensions."""
+"""The score lab of chapter 3: six scoring rules over a plane, and softmax in many dimensions."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ from attn_utils.widgets.base import (
     front_end,
 )
 
+from .norms import QKNorm, soft_cap_attention
 from .scoring import AdditiveAttention
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RULES = ("dot", "scaled dot", "cosine", "additive")
+RULES = ("dot", "scaled dot", "cosine", "additive", "q/k norm", "soft cap")
+CAP = 2.0  # of the rule "soft cap"
 BOUND = 3.0  # the plane reaches from -3 to 3
 GRID = 64  # points of the field along one side
 STRIDE = 4  # every fourth of them is reported in `field`
@@ -94,7 +96,7 @@ def _matrix(name: str, value: Any, shape: tuple[int, ...]) -> list[Any]:
 
 
 def _scale(rule: str) -> float:
-    return 1 / math.sqrt(2) if rule == "scaled dot" else 1.0
+    return 1.0 if rule in ("dot", "cosine") else 1 / math.sqrt(2)
 
 
 def _entropy(weights: Tensor) -> Tensor:
@@ -108,7 +110,7 @@ def _largest_slope(weights: Tensor) -> Tensor:
 
 
 class ScoringExplorer(LiveWidget):
-    r"""The score lab: a query and keys to drag, four rules, a temperature and a dimension dial.
+    r"""The score lab: a query and keys to drag, six rules, a temperature and a dimension dial.
 
     The plane shows the score that a key *would* get at each point, for the present query and
     rule. The weights of the keys are softmax(scores / temperature). Below, 64 random queries meet
@@ -123,13 +125,14 @@ class ScoringExplorer(LiveWidget):
         **controls: any of the attributes below.
 
     Attributes:
-        rule: "dot", "scaled dot" (divided by √2), "cosine" or "additive".
+        rule: "dot", "scaled dot" (divided by √2), "cosine", "additive", "q/k norm" (query and key
+            of length √2, then divided by √2) or "soft cap" (2 · tanh(s / 2) of the scaled dot s).
         temperature: scores are divided by it, 0.05 … 50.
         query: its two coordinates, -3 … 3.
         key_points: the coordinates x1, y1, x2, y2, … of two to six keys.
         dimension: of the random vectors, an integer from 1 to 512.
         scores, weights: of the keys, (n,).
-        winners: index of the key with the largest score under each of the four rules.
+        winners: index of the key with the largest score under each of the six rules.
         spread: entropy of the weights, and the largest entry of the softmax's Jacobian.
         field: the score at 16 × 16 points of the plane, rows from the top.
         random: without √d and with it: standard deviation of the 1,024 scores, mean entropy of
@@ -232,7 +235,8 @@ class ScoringExplorer(LiveWidget):
         if rule == "additive":
             return self._additive_scores(keys)
         q, k = self._compared(rule, keys)
-        return k @ q * _scale(rule)
+        scores = k @ q * _scale(rule)
+        return CAP * torch.tanh(scores / CAP) if rule == "soft cap" else scores
 
     def weigh(self, rule: str, keys: Tensor) -> Tensor:
         """Weights that the package gives keys (n, 2) at the present temperature, (n,)."""
@@ -243,17 +247,24 @@ class ScoringExplorer(LiveWidget):
         else:
             q, k = self._compared(rule, keys)
             scale = _scale(rule) / self.temperature
-            _, weights = scaled_dot_product_attention(
-                q[None], k, k, scale=scale, return_weights=True
-            )
+            q = q[None]
+            if rule == "soft cap":  # the temperature divides what has been capped
+                cap = CAP / self.temperature
+                _, weights = soft_cap_attention(q, k, k, cap=cap, scale=scale, return_weights=True)
+            else:
+                _, weights = scaled_dot_product_attention(q, k, k, scale=scale, return_weights=True)
         one_query: Tensor = weights.flatten()  # ([1,] 1, n) -> (n,)
         return one_query
 
     def _compared(self, rule: str, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """Query and keys as the dot product meets them: of length 1 for the cosine."""
+        """Query and keys as the dot product meets them: of length 1 or √2 where it is fixed."""
         q = torch.tensor(self.query, dtype=torch.float64)
         if rule == "cosine":  # a vector of zeros has no direction and stays 0
             return F.normalize(q, dim=-1), F.normalize(keys, dim=-1)
+        if rule == "q/k norm":
+            with torch.no_grad():
+                normed_q, normed = QKNorm(2).double()(q[None], keys.reshape(-1, 2))
+            return normed_q[0], normed.reshape(keys.shape)
         return q, keys
 
     def _additive_attention(self) -> AdditiveAttention:

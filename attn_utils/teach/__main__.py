@@ -53,9 +53,7 @@ def _add_handout(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     command.add_argument(
         "chapters", nargs="+", metavar="CHAPTER", help="3, 03-scoring-functions, or all"
     )
-    command.add_argument(
-        "--to", type=Path, default=Path("handout"), help="folder (default: handout)"
-    )
+    _add_folder(command, "handout")
     command.set_defaults(command=_handout)
 
 
@@ -68,7 +66,7 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "only what is new, and keeps the points that you have entered by hand.",
     )
     command.add_argument("folder", type=Path, help="anna.ipynb, …, or a folder for each student")
-    command.add_argument("--to", type=Path, default=Path("graded"), help="folder (default: graded)")
+    _add_folder(command, "graded")
     command.add_argument("--class-list", type=Path, metavar="FILE", help="a name in each line")
     command.add_argument(
         "--seconds",
@@ -105,8 +103,12 @@ def _add_quiz(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         default=["all"],
         help="3, 03-scoring-functions, or all (default)",
     )
-    command.add_argument("--to", type=Path, default=Path("quiz"), help="folder (default: quiz)")
+    _add_folder(command, "quiz")
     command.set_defaults(command=_quiz)
+
+
+def _add_folder(command: argparse.ArgumentParser, name: str) -> None:
+    command.add_argument("--to", type=Path, default=Path(name), help=f"folder (default: {name})")
 
 
 def _positive(text: str) -> int:

@@ -224,7 +224,8 @@ class _Session:
     def _look_for_name(self, error: dict[str, Any]) -> None:
         """Give up the short way, if a cell that was left out would have made a missing name."""
         missing = re.match(r"name '(\w+)' is not defined", str(error.get("text")))
-        made = {name for code in self.code.values() for name in needs.unit(code).gives}
+        runs = [code for number, code in self.code.items() if number not in self.bad]
+        made = {name for code in runs for name in needs.unit(code).gives}
         if self.sliced and error.get("name") == "NameError" and missing and missing[1] in made:
             raise _NameIsMissing
 

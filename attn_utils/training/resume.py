@@ -95,7 +95,7 @@ def read_checkpoint(
             if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
                 raise TypeError("it would grow when it is read")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        theirs = state["settings"]
+        theirs = _part(state, "settings")
         if not (settings.keys() <= theirs.keys() and all(map(_is_short, theirs.values()))):
             raise TypeError("settings that are not those of fit")
     except Exception as error:  # a broken file can raise nearly anything
@@ -111,7 +111,7 @@ def read_checkpoint(
         raise ValueError(f"checkpoint: expected the weights of this model, got others in {path}")
     try:
         _check_history(state["history"], settings)
-        _check_optimiser(state["optimiser"]["state"], list(model.parameters()))
+        _check_optimiser(_part(state["optimiser"], "state"), list(model.parameters()))
         _check_random(state["random"], device)
         if not _is_like(model.state_dict() if settings["valid"] else None, state["best"]):
             raise ValueError("best weights of another model")
@@ -120,6 +120,13 @@ def read_checkpoint(
             f"checkpoint: expected a file written by fit, got {path} with other contents"
         ) from error
     return state
+
+
+def _part(whole: Any, name: str) -> Any:
+    """Return a part by its name. Asked for it, a tensor would warn before it raises an error."""
+    if not isinstance(whole, dict):
+        raise TypeError(f"expected a dictionary, got {type(whole).__name__}")
+    return whole[name]
 
 
 def _is_short(value: Any) -> bool:
@@ -143,7 +150,7 @@ def _is_like(ours: Any, theirs: Any) -> bool:
 
 def _check_history(history: dict[str, Any], settings: dict[str, Any]) -> None:
     """Raise an error unless this is a History of at least one epoch."""
-    done = len(history["train_loss"])
+    done = len(_part(history, "train_loss"))
     valid = [0.0] * (done if settings["valid"] else 0)
     like = {"train_loss": [0.0] * done, "valid_loss": valid, "valid_accuracy": valid}
     if not (

@@ -8,7 +8,7 @@ from torch import Tensor
 from attn_utils.core.arguments import check_size
 from attn_utils.core.masks import sharp_softmax
 
-__all__ = ["distribution", "sample"]
+__all__ = ["sample"]
 
 
 def sample(

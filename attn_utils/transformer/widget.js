@@ -132,7 +132,7 @@ const typedField = (view) => {
   });
   input.addEventListener("input", () => {
     rest(view);
-    if (input.value.length <= 1) view.isOwn = true;
+    if (!w.get("text")) view.isOwn = true;
     w.set("back", 0);
     w.set("text", input.value);
     w.commitSoon();

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 import traitlets
 from torch import Tensor
 
-from attn_utils.explain import record_attention
+from attn_utils.core.recording import record_attention
 from attn_utils.widgets.base import Buffer, ControlError, LiveWidget, Number, front_end
 from attn_utils.widgets.on_demand import in_halves
 

@@ -5,9 +5,11 @@ attention makes keys and values from one small vector per token, the delta rule 
 fixed size, and an indexer selects a few keys.
 """
 
+from attn_utils.scoring.norms import QKNorm as QKNorm
+from attn_utils.scoring.norms import soft_cap_attention as soft_cap_attention
+
 from .delta import delta_rule, delta_rule_chunkwise
 from .latent import LatentAttention, LatentCache
-from .norms import QKNorm, soft_cap_attention
 from .selection import Indexer, top_k_mask
 from .sinks import SinkAttention
 from .windows import window_attention, window_mask
@@ -16,11 +18,9 @@ __all__ = [
     "Indexer",
     "LatentAttention",
     "LatentCache",
-    "QKNorm",
     "SinkAttention",
     "delta_rule",
     "delta_rule_chunkwise",
-    "soft_cap_attention",
     "top_k_mask",
     "window_attention",
     "window_mask",

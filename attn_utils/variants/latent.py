@@ -16,8 +16,7 @@ from attn_utils.core.arguments import check_size, check_sizes, check_tensors, ch
 from attn_utils.core.attend import attend, join_heads, split_heads
 from attn_utils.core.masks import causal_mask
 from attn_utils.positional_encoding import RotaryEmbedding
-
-from .norms import rms_norm
+from attn_utils.scoring.norms import rms_norm
 
 __all__ = ["LatentAttention", "LatentCache"]
 
@@ -138,46 +137,57 @@ class LatentAttention(nn.Module):
         check_width("x", x, self.embed_dim)
         if x.ndim != 3 or x.shape[1] == 0:
             raise ValueError(f"x: expected shape (B, T, D) with T ≥ 1, got {tuple(x.shape)}")
-        T, past = x.shape[1], 0 if cache is None else cache.latents.shape[1]
-        positions = torch.arange(past, past + T, device=x.device)
+        past = 0 if cache is None else cache.latents.shape[1]
+        positions = torch.arange(past, past + x.shape[1], device=x.device)
         q, q_r = (split_heads(f(x), self.num_heads) for f in (self.W_q, self.W_qr))
-        q_r = self.rotary(q_r, positions)  # (B, H, T, r); q is (B, H, T, d)
         latents = rms_norm(self.W_c(x), self.norm_scale, 1e-6)  # (B, T, c)
-        new_cache = LatentCache(latents, self.rotary(self.W_kr(x), positions))
-        if cache is not None:
-            _check_cache(cache, new_cache)
-            old_and_new = zip(cache, new_cache, strict=True)
-            new_cache = LatentCache(*(torch.cat(pair, 1) for pair in old_and_new))
-        latents, k_r = (part.unsqueeze(1) for part in new_cache)  # (B, 1, S, c), (B, 1, S, r)
-        W_uk, W_uv = self.W_uk.to(q.dtype), self.W_uv.to(q.dtype)
-        k_r = k_r.expand(-1, self.num_heads, -1, -1)  # one for all heads
-        if absorbed:
-            q = q @ W_uk  # (B, H, T, d) @ (H, d, c) -> (B, H, T, c)
-            k = v = latents.expand(-1, self.num_heads, -1, -1)
-        else:
-            k, v = (
-                latents @ W_uk.transpose(1, 2),
-                latents @ W_uv.transpose(1, 2),
-            )  # (B, 1, S, c) @ (H, c, d) -> (B, H, S, d)
+        new = LatentCache(latents, self.rotary(self.W_kr(x), positions))
         mask = None
         if cache is not None:
-            mask = causal_mask(T, past + T, align="bottom-right", device=x.device)
-        heads, weights = attend(
-            torch.cat([q, q_r], -1),
-            torch.cat([k, k_r], -1),
-            v,
-            mask,
-            is_causal=cache is None,
-            scale=1 / math.sqrt(self.head_dim + self.rotary_dim),  # also where q has a width of c
-            return_weights=return_weights,
+            new = _append(cache, new)
+            mask = causal_mask(x.shape[1], past + x.shape[1], align="bottom-right", device=x.device)
+        W_uk, W_uv = self.W_uk.to(q.dtype), self.W_uv.to(q.dtype)
+        heads, weights = _attend_to_latents(
+            q, self.rotary(q_r, positions), new, W_uk, W_uv, mask, absorbed, return_weights
         )
-        if absorbed:
-            heads = heads @ W_uv.transpose(1, 2)  # (B, H, T, c) @ (H, c, d) -> (B, H, T, d)
         output = self.W_o(join_heads(heads))
-        return (output, new_cache) if weights is None else (output, new_cache, weights)
+        return (output, new) if weights is None else (output, new, weights)
 
 
-def _check_cache(cache: LatentCache, new: LatentCache) -> None:
+def _attend_to_latents(
+    q: Tensor,
+    q_r: Tensor,
+    cache: LatentCache,
+    W_uk: Tensor,
+    W_uv: Tensor,
+    mask: Tensor | None,
+    absorbed: bool,
+    return_weights: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """Attend from (B, H, T, d) and (B, H, T, r) to the cache: the two forms."""
+    (H, d, _), r = W_uk.shape, q_r.shape[-1]
+    latents, k_r = (part.unsqueeze(1) for part in cache)  # (B, 1, S, c), (B, 1, S, r)
+    if absorbed:
+        q = q @ W_uk  # (B, H, T, d) @ (H, d, c) -> (B, H, T, c)
+        k = v = latents.expand(-1, H, -1, -1)
+    else:  # (B, 1, S, c) @ (H, c, d) -> (B, H, S, d)
+        k, v = (latents @ W.transpose(1, 2) for W in (W_uk, W_uv))
+    heads, weights = attend(
+        torch.cat([q, q_r], -1),
+        torch.cat([k, k_r.expand(-1, H, -1, -1)], -1),  # one rotated key for all heads
+        v,
+        mask,
+        is_causal=mask is None,
+        scale=1 / math.sqrt(d + r),  # also where q has a width of c
+        return_weights=return_weights,
+    )
+    if absorbed:
+        heads = heads @ W_uv.transpose(1, 2)  # (B, H, T, c) @ (H, c, d) -> (B, H, T, d)
+    return heads, weights
+
+
+def _append(cache: LatentCache, new: LatentCache) -> LatentCache:
+    """Put the new tokens behind the cached ones, after checks."""
     for name, old, like in zip(cache._fields, cache, new, strict=True):
         check_tensors(**{"x": like, f"cache.{name}": old})  # the dtype and batch of x
         check_width(f"cache.{name}", old, like.shape[-1])
@@ -186,3 +196,5 @@ def _check_cache(cache: LatentCache, new: LatentCache) -> None:
             f"cache.rotary_keys: expected one for each of cache.latents "
             f"{tuple(cache.latents.shape)}, got shape {tuple(cache.rotary_keys.shape)}"
         )
+    old_and_new = zip(cache, new, strict=True)
+    return LatentCache(*(torch.cat(pair, 1) for pair in old_and_new))

@@ -28,7 +28,7 @@ def lychee(folder: Path) -> subprocess.CompletedProcess[str]:
     """Check a built site as `lychee.toml` says."""
     program = shutil.which("lychee", path=str(Path(sys.executable).parent)) or "lychee"
     return subprocess.run(
-        [program, str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [program, str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
 
 

@@ -276,10 +276,14 @@ def free_sizes(case: Module) -> Any:
     return tree_map(free, case.draw(), case.draw(B=3), case.draw(n=7))
 
 
-def exports_with_free_sizes(case: Module) -> None:
-    module, inputs = case.made(), case.draw()
+def exported(case: Module) -> torch.export.ExportedProgram:
     with torch.no_grad():
-        program = torch.export.export(module, inputs, dynamic_shapes=free_sizes(case)).module()
+        return torch.export.export(case.made(), case.draw(), dynamic_shapes=free_sizes(case))
+
+
+def exports_with_free_sizes(case: Module) -> None:
+    module, program = case.made(), exported(case).module()
+    with torch.no_grad():
         for B, n in SIZES:
             other = case.draw(B=B, n=n)
             all_close(program(*other), module(*other))
@@ -312,15 +316,7 @@ def runs_in_onnx(file: io.BytesIO, case: Module) -> None:
 
 def onnx_of_an_export(case: Module) -> None:
     file = io.BytesIO()
-    with torch.no_grad():
-        program = torch.onnx.export(
-            case.made(),
-            case.draw(),
-            dynamo=True,
-            dynamic_shapes=free_sizes(case),
-            verbose=False,
-            optimize=False,
-        )
+    program = torch.onnx.export(exported(case), dynamo=True, verbose=False, optimize=False)
     program.save(file)
     runs_in_onnx(file, case)
 
@@ -351,8 +347,7 @@ def vmaps(case: Module) -> None:
     stacked = tree_map(lambda *x: torch.stack(x), *several)
     want = tree_map(lambda *x: torch.stack(x), *[tensors(module(*inputs)) for inputs in several])
     for grad in (True, False):
-        with torch.set_grad_enabled(grad), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "There is a performance drop")  # the CPU's kernel
+        with torch.set_grad_enabled(grad):
             all_close(torch.vmap(lambda *inputs: tensors(module(*inputs)))(*stacked), want)
 
 

@@ -89,7 +89,6 @@ def test_alignments():
     )
 
 
-@settings(deadline=None)
 @given(st.integers(0, 7), st.integers(0, 7))
 def test_causal_mask_by_its_definition(t, s):
     top, bottom = causal_mask(t, s), causal_mask(t, s, align="bottom-right")
@@ -268,7 +267,7 @@ def test_empty_batch():
     assert masked_softmax(torch.zeros(0, 3, 4), torch.ones(0, 3, 4) > 0).shape == (0, 3, 4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 3),
     st.integers(0, 3),

@@ -26,7 +26,7 @@ def longest(budget, heads, itemsize):
 
 
 def cache(n, layers, heads, d, size):
-    return kv_cache_bytes(n, depth=layers, kv_heads=heads, head_dim=d, itemsize=size)
+    return kv_cache_bytes(n, depth=layers, num_kv_heads=heads, head_dim=d, itemsize=size)
 
 
 @pytest.mark.parametrize(

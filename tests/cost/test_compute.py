@@ -26,9 +26,11 @@ def random_controls(random: np.random.Generator) -> dict[str, Any]:
         "n": size(16, 2**20),
         "width": size(16, 16384),
         "num_heads": size(1, 128),
+        "num_kv_heads": int(random.integers(0, 129)) if random.integers(2) else 0,
         "batch": size(1, 1024),
         "precision": str(random.choice(list(ITEMSIZE))),
         "kernel": str(random.choice(["explicit", "fused"])),
+        "phase": str(random.choice(["prefill", "decode"])),
         "is_causal": bool(random.integers(2)),
         "memory": size(1, 1024),
     }
@@ -40,6 +42,7 @@ def test_random_states_equal_the_formulas(javascript: JavaScript) -> None:
     states.append({**states[0], "n": 2**20, "width": 16384, "batch": 1024})
     # the fused peak of 2**24 tokens is exactly the memory
     full = {"width": 16, "num_heads": 16, "batch": 1, "precision": "float32", "memory": 5}
+    full |= {"num_kv_heads": 0, "phase": "prefill"}
     states.append({**states[0], **full})
     for state, found in zip(states, javascript(COMPUTE, states), strict=True):
         expected = CostCalculator(**state).reference()

@@ -91,7 +91,7 @@ def test_attention_flops_are_what_pytorch_counts(B, T, S, D, H, kv):
     found["weighted sum"] = counted(lambda: weights @ v)
     found["output"] = counted(lambda: W_o((weights @ v).transpose(1, 2).flatten(2)))
     found["output"] -= found["weighted sum"]
-    want = attention_flops(T, D, num_heads=H, kv_heads=kv, num_keys=S, batch=B)
+    want = attention_flops(T, D, num_heads=H, num_kv_heads=kv, num_keys=S, batch=B)
     assert found.pop("softmax") == 0  # the counter leaves it out
     assert want.pop("softmax") == 5 * B * H * T * S
     assert found == want
@@ -155,7 +155,7 @@ def test_bytes_are_those_of_the_tensors(B, T, S, D, H, kv):
     W, W_k = torch.randn(D, D), torch.randn(D, kv * d)
     q, k = torch.randn(B, H, T, d), torch.randn(B, kv, S, d)
     scores = torch.randn(B, H, T, S)
-    options = {"num_heads": H, "kv_heads": kv, "num_keys": S, "batch": B}
+    options = {"num_heads": H, "num_kv_heads": kv, "num_keys": S, "batch": B}
     assert attention_bytes(T, D, **options) == {
         "projections": moved(torch.matmul, x, W) + 2 * moved(torch.matmul, y, W_k),
         "scores": q.nbytes + k.nbytes + scores.nbytes,
@@ -168,6 +168,39 @@ def test_bytes_are_those_of_the_tensors(B, T, S, D, H, kv):
     assert fused["scores"] == fused["weighted sum"] == q.nbytes + k.nbytes
     half = attention_bytes(T, D, **options, itemsize=2)
     assert [2 * x for x in half.values()] == list(attention_bytes(T, D, **options).values())
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize(("B", "T", "C", "D", "H", "kv"), [(1, 1, 6, 8, 2, 2), (3, 4, 5, 16, 4, 1)])
+def test_with_cached_keys_only_the_new_tokens_are_projected(B, T, C, D, H, kv, is_causal):
+    options = {"num_heads": H, "num_kv_heads": kv, "batch": B}
+    new = attention_flops(T, D, **options)
+    found = attention_flops(T, D, num_cached=C, is_causal=is_causal, **options)
+    pairs = int(causal_mask(T, T + C, align="bottom-right").sum()) if is_causal else T * (T + C)
+    assert found["scores"] == found["weighted sum"] == 2 * B * pairs * D
+    assert found["softmax"] == 5 * B * H * pairs
+    assert [found[part] - new[part] for part in ("projections", "output")] == [0, 0]
+    moved_new = attention_bytes(T, D, **options)
+    moved_found = attention_bytes(T, D, num_cached=C, **options)
+    cache, matrix = B * C * (D // H * kv) * 4, B * H * T * C * 4
+    more = {part: moved_found[part] - moved_new[part] for part in moved_new}
+    assert more == {
+        "projections": 0,
+        "scores": cache + matrix,
+        "softmax": 2 * matrix,
+        "weighted sum": cache + matrix,
+        "output": 0,
+    }
+
+
+def test_heads_of_keys_under_their_older_name():
+    assert attention_flops(4, 8, num_heads=4, kv_heads=2) == attention_flops(
+        4, 8, num_heads=4, num_kv_heads=2
+    )
+    old = kv_cache_bytes(4, depth=1, kv_heads=2, head_dim=8)
+    assert old == kv_cache_bytes(4, depth=1, num_kv_heads=2, head_dim=8)
+    with pytest.raises(TypeError, match="kv_heads"):
+        attention_bytes(4, 8, kv_heads=1, num_kv_heads=1)
 
 
 def plain(q, k, v):
@@ -214,13 +247,13 @@ def test_peak_bytes_agrees_with_the_profiler():
 
 def test_kv_cache_of_published_sizes():
     """80 layers, 8 heads of 128 for keys and values, 2 bytes: 320 KiB a token."""
-    assert kv_cache_bytes(1, depth=80, kv_heads=8, head_dim=128) == 320 * 2**10
-    cache = kv_cache_bytes(2**17, depth=80, kv_heads=8, head_dim=128)
+    assert kv_cache_bytes(1, depth=80, num_kv_heads=8, head_dim=128) == 320 * 2**10
+    cache = kv_cache_bytes(2**17, depth=80, num_kv_heads=8, head_dim=128)
     assert cache == 40 * 2**30
-    assert kv_cache_bytes(2**17, depth=80, kv_heads=64, head_dim=128) == 8 * cache
+    assert kv_cache_bytes(2**17, depth=80, num_kv_heads=64, head_dim=128) == 8 * cache
     k = torch.zeros(3, 4, 10, 16)  # B, heads, n, d of one layer
     assert (
-        kv_cache_bytes(10, depth=5, kv_heads=4, head_dim=16, batch=3, itemsize=4)
+        kv_cache_bytes(10, depth=5, num_kv_heads=4, head_dim=16, batch=3, itemsize=4)
         == 5 * 2 * k.nbytes
     )
 
@@ -234,14 +267,25 @@ def test_kv_cache_of_published_sizes():
             lambda: attention_flops(4, 8, num_heads=3),
             "embed_dim: expected a multiple of num_heads = 3",
         ),
-        (lambda: attention_flops(4, 8, num_heads=4, kv_heads=3), "kv_heads: expected a divisor"),
-        (lambda: attention_flops(4, 8, num_heads=4, kv_heads=8), "kv_heads: expected a divisor"),
+        (
+            lambda: attention_flops(4, 8, num_heads=4, num_kv_heads=3),
+            "num_kv_heads: expected a divisor",
+        ),
+        (
+            lambda: attention_flops(4, 8, num_heads=4, num_kv_heads=8),
+            "num_kv_heads: expected a divisor",
+        ),
         (lambda: attention_flops(4, 8, num_keys=0), "num_keys"),
+        (
+            lambda: attention_flops(4, 8, num_cached=-1),
+            "num_cached: expected an integer of at least 0",
+        ),
+        (lambda: attention_bytes(4, 8, num_cached=1.5), "num_cached"),
         (lambda: attention_bytes(4, 8, itemsize=0), "itemsize"),
         (lambda: attention_peak_bytes(4, 8, batch=-1), "batch"),
         (lambda: block_flops(4, 8, mlp_ratio=0), "mlp_ratio"),
         (lambda: mlp_flops(True, 8), "num_tokens"),
-        (lambda: kv_cache_bytes(4, depth=0, kv_heads=1, head_dim=1), "depth"),
+        (lambda: kv_cache_bytes(4, depth=0, num_kv_heads=1, head_dim=1), "depth"),
     ],
 )
 def test_bad_sizes(call, message):
@@ -304,7 +348,7 @@ KINDS = [
 test_contract = under(ATTENTION, KINDS)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.integers(0, 3),
     st.integers(1, 3),
@@ -436,7 +480,7 @@ def linear_by_definition(q, k, v, is_causal=False):
     return weights / weights.sum(-1, keepdim=True) @ v
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 3),
     st.integers(0, 150),

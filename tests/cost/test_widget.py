@@ -93,6 +93,25 @@ def test_heads_that_do_not_divide():
     assert CostCalculator(width=16, num_heads=128).heads_in_use == 16
 
 
+def test_a_step_of_decoding_reads_the_cache():
+    options = {"n": 4096, "width": 4096, "num_heads": 32, "precision": "bfloat16"}
+    options |= {"kernel": "fused", "phase": "decode"}
+    one, eight = (CostCalculator(**options, num_kv_heads=heads) for heads in (0, 4))
+    for calculator, group in ((one, 1), (eight, 8)):
+        ratio = calculator.flops[1] * 1e9 / (calculator.moved[1] * 2**20)
+        assert ratio == pytest.approx(group, rel=0.01)  # an operation a byte for each head
+    assert one.flops[1] == eight.flops[1] == CostCalculator(**{**options, "n": 8192}).flops[1] / 2
+    assert one.flops[5] == CostCalculator(**{**options, "n": 8192}).flops[5]  # one token's MLP
+    np.testing.assert_allclose(one.moved[4:], eight.moved[4:])
+
+
+def test_heads_of_keys_that_do_not_divide():
+    assert CostCalculator(num_heads=12, num_kv_heads=5).kv_heads_in_use == 4
+    assert CostCalculator(num_heads=12, num_kv_heads=128).kv_heads_in_use == 12
+    assert CostCalculator(num_heads=12, num_kv_heads=0).kv_heads_in_use == 12
+    assert CostCalculator(width=64, num_heads=12, num_kv_heads=6).kv_heads_in_use == 4  # of 8
+
+
 def test_last_that():
     assert last_that(lambda n: n <= 1000) == 1000
     assert last_that(lambda n: False) == 0
@@ -118,6 +137,9 @@ def test_results_follow_the_controls():
         ({"width": 8}, "width: expected a number from 16"),
         ({"num_heads": 2.5}, "num_heads: expected an integer"),
         ({"batch": 0}, "batch: expected"),
+        ({"num_kv_heads": -1}, "num_kv_heads: expected a number from 0 to 128"),
+        ({"num_kv_heads": 1.5}, "num_kv_heads: expected an integer"),
+        ({"phase": "training"}, "phase: expected one of prefill, decode"),
         ({"memory": 0}, "memory: expected a number from 1 to 1024"),
         ({"precision": "int8"}, "precision: expected one of float32"),
         ({"kernel": "flash"}, "kernel: expected one of explicit, fused"),

@@ -32,7 +32,6 @@ def test_cue_weights_by_hand():
     torch.testing.assert_close(weights, e / e.sum())
 
 
-@settings(deadline=None)
 @given(seeds, sizes, gains, gains)
 def test_cue_weights_are_a_distribution(seed, n, salience_gain, query_gain):
     salience, match = randn(seed, 3, n), randn(seed + 1, 3, n)
@@ -42,7 +41,6 @@ def test_cue_weights_are_a_distribution(seed, n, salience_gain, query_gain):
     torch.testing.assert_close(weights.sum(-1), torch.ones(3, dtype=weights.dtype))
 
 
-@settings(deadline=None)
 @given(seeds, sizes, gains, gains, st.floats(-5, 5))
 def test_only_differences_matter(seed, n, salience_gain, query_gain, shift):
     salience, match = randn(seed, n), randn(seed + 1, n)
@@ -52,14 +50,12 @@ def test_only_differences_matter(seed, n, salience_gain, query_gain, shift):
     )
 
 
-@settings(deadline=None)
 @given(seeds, sizes)
 def test_without_gain_all_weights_are_equal(seed, n):
     weights = cue_weights(randn(seed, n), randn(seed + 1, n), salience_gain=0, query_gain=0)
     torch.testing.assert_close(weights, torch.full((n,), 1 / n, dtype=weights.dtype))
 
 
-@settings(deadline=None)
 @given(seeds, st.integers(2, 12))
 def test_things_can_be_reordered(seed, n):
     salience, match = randn(seed, n), randn(seed + 1, n)
@@ -154,7 +150,6 @@ def test_lookup_by_hand():
     torch.testing.assert_close(blend, 10 * weights[1:])
 
 
-@settings(deadline=None)
 @given(seeds, sizes, sizes, sizes, sizes, gains)
 def test_lookup_is_a_weighted_mean(seed, t, s, d, dv, sharpness):
     query, keys, values = randn(seed, t, d), randn(seed + 1, s, d), randn(seed + 2, s, dv)
@@ -167,7 +162,6 @@ def test_lookup_is_a_weighted_mean(seed, t, s, d, dv, sharpness):
     torch.testing.assert_close(blend, weights @ values)
 
 
-@settings(deadline=None)
 @given(seeds, sizes, sizes)
 def test_lookup_equals_fused_attention(seed, t, s):
     query, keys, values = randn(seed, t, 4), randn(seed + 1, s, 4), randn(seed + 2, s, 3)
@@ -177,7 +171,6 @@ def test_lookup_equals_fused_attention(seed, t, s):
     torch.testing.assert_close(fuzzy_lookup(query, keys, values, sharpness=2.5), fused)
 
 
-@settings(deadline=None)
 @given(seeds, sizes)
 def test_lookup_without_sharpness_is_the_mean(seed, s):
     values = randn(seed, s, 3)
@@ -254,7 +247,7 @@ def test_a_grey_cup_does_not_stand_out(table, method):
     assert lead > 1.2 * without
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds, st.sampled_from(METHODS), st.integers(32, 70), st.integers(32, 70))
 def test_saliency_is_between_0_and_1(seed, method, height, width):
     image = randn(seed, height, width, 3).sigmoid()
@@ -266,14 +259,14 @@ def test_saliency_is_between_0_and_1(seed, method, height, width):
     assert saliency.dtype == image.dtype
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=3), st.sampled_from(METHODS))
 def test_one_colour_has_no_saliency(colour, method):
     image = torch.tensor(colour).expand(40, 50, 3)
     assert (saliency_map(image, method=method) == 0).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds)
 def test_frequency_tuned_saliency_turns_with_the_image(seed):
     image = randn(seed, 33, 40, 3).sigmoid()

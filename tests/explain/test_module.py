@@ -505,7 +505,7 @@ def test_the_class_token_is_never_discarded():
     heads=st.lists(st.integers(1, 3), min_size=1, max_size=3),
     fusion=st.sampled_from(["mean", "max", "min"]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_properties_of_rollout(B, S, heads, fusion, ratio, seed):
     layers = random_layers(B, S, heads, seed)
     kept = [layer.clone() for layer in layers]

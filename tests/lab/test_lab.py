@@ -87,7 +87,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(120):
+        for _ in range(240):
             try:
                 urllib.request.urlopen(f"{address}/api/status", timeout=2)
                 break
@@ -164,7 +164,7 @@ def test_chapter_in_jupyterlab(lab: str, browser: Browser) -> None:
     for _ in range(5):
         page.keyboard.press("ArrowRight")
     after = before
-    for _ in range(50):  # the comm needs a moment
+    for _ in range(300):  # the comm needs a moment
         if after["seen"] and after["gain"] == pytest.approx(0.5):
             break
         page.wait_for_timeout(200)

@@ -313,7 +313,7 @@ kernels = st.sampled_from(ALL_KERNELS)
 bandwidths = st.floats(0.05, 20)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(samples(), kernels, bandwidths)
 def test_rows_are_distributions_and_predictions_stay_among_the_values(sample, kernel, h):
     q, k, v = sample
@@ -333,7 +333,7 @@ def test_rows_are_distributions_and_predictions_stay_among_the_values(sample, ke
     assert all(torch.equal(a, b) for a, b in zip(before, sample, strict=True))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(samples(), kernels, bandwidths, st.integers(-64, 64))
 def test_translation_and_change_of_unit(sample, kernel, h, shift):
     # quarters make every difference exact, so that no key changes sides at a window's edge
@@ -346,7 +346,7 @@ def test_translation_and_change_of_unit(sample, kernel, h, shift):
     torch.testing.assert_close(output, doubled)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(samples(), kernels, bandwidths, st.randoms(use_true_random=False))
 def test_order_does_not_matter(sample, kernel, h, random):
     q, k, v = sample
@@ -360,7 +360,7 @@ def test_order_does_not_matter(sample, kernel, h, random):
         torch.testing.assert_close(output, flipped.flip(0))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(samples(), kernels)
 def test_the_two_ends_of_the_bandwidth(sample, kernel):
     q, k, v = sample
@@ -377,7 +377,7 @@ def test_the_two_ends_of_the_bandwidth(sample, kernel):
     torch.testing.assert_close(narrow[clear], expected[clear])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(samples(), kernels, bandwidths)
 def test_shared_rows_equal_repeated_rows(sample, kernel, h):
     q, k, v = sample

@@ -130,7 +130,7 @@ def test_sinusoidal_numbers():
     assert added(4, 1)[0].tolist() == [0, 1, 0, 1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 33), st.integers(1, 40))
 def test_sinusoidal_formula(d, n):
     table = added(d, n, max_len=n).double()
@@ -240,7 +240,7 @@ def test_rotary_halves_are_the_same_after_reordering():
     close(RotaryEmbedding(d)(x[:, order]), halves[:, order])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 6), st.integers(0, 500), st.integers(0, 500), st.integers(0, 500))
 @example(6, 363, 381, 425)
 def test_rotary_products_depend_on_the_difference_only(half, i, j, shift):

@@ -433,7 +433,7 @@ def test_attn_of_the_course():
         close(weights.sum(-1), torch.ones(B))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(*[st.integers(1, 9)] * 5)
 def test_attn_parameters(dq, dk, n, dv, o):
     module = Attn(dq, dk, n, dv, o)
@@ -478,7 +478,7 @@ def test_attn_refuses(position):
 # --- properties ---------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 3),
     st.integers(1, 3),

@@ -59,7 +59,7 @@ def test_shapes_of_the_course():
 
 
 @given(st.integers(1, 8), st.integers(1, 8), st.integers(1, 8), st.booleans())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_parameters(dim, dk, dv, bias):
     module = SelfAttention(dim, dk, dv, bias=bias)
     assert sum(p.numel() for p in module.parameters()) == (dim + bias) * (2 * dk + dv)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from unittest.mock import Mock
 
 import nbformat
 import numpy as np
@@ -24,10 +25,11 @@ BOOK = chapters(ROOT / "book")
 IMPORTS = "import math\nimport torch\nimport torch.nn.functional as F\n"
 
 
-@pytest.fixture
-def room(tmp_path):
-    with Room(tmp_path, 1024) as room:
-        yield Line(room, 3.0)
+@pytest.fixture(scope="module")
+def room(tmp_path_factory):
+    """One for the tests that leave it alive: to open one takes seconds."""
+    with Room(tmp_path_factory.mktemp("room"), 1024) as room:
+        yield Line(room, 60.0)
 
 
 def functions(*_):
@@ -143,16 +145,18 @@ def test_the_judges_functions_are_computed_by_the_judge(room):
         room.answer("g")(lambda x: 1 / x)
 
 
-def test_time_is_limited(room):
-    room.request(do="run", source="def f():\n    while True: pass")
-    with pytest.raises(TimeoutError, match="longer than 3 seconds"):
-        room.answer("f")()
-    assert room.answer("1 + 1") == 2  # it was interrupted, not ended
-    deaf = "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0)\nwhile True: pass"
-    with pytest.raises(Late):
-        room.request(1, do="run", source=deaf)
-    with pytest.raises(Gone):
-        room.request(do="run", source="1")
+def test_time_is_limited(tmp_path):
+    with Room(tmp_path, 1024) as room:
+        hasty, patient = Line(room, 1.0), Line(room, 60.0)
+        patient.request(do="run", source="def f():\n    while True: pass")
+        with pytest.raises(TimeoutError, match="longer than 1 seconds"):
+            hasty.answer("f")()
+        assert patient.answer("1 + 1") == 2  # it was interrupted, not ended
+        deaf = "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0)\nwhile True: pass"
+        with pytest.raises(Late):
+            patient.request(1, do="run", source=deaf)
+        with pytest.raises(Gone):
+            patient.request(do="run", source="1")
 
 
 def test_what_the_room_may_do_is_said(room):
@@ -190,8 +194,20 @@ def test_a_hidden_need_is_met_by_running_everything(tmp_path):
     answer = small.FACTOR.replace("math.sqrt", "root")
     filled = small.insert(small.fill_in(notebook, {"factor": answer}), cells, "stub-sort")
     nbformat.write(filled, tmp_path / "a.ipynb")
-    report = judge.grade(tmp_path / "a.ipynb", book, Limits(seconds=5))
+    report = judge.grade(tmp_path / "a.ipynb", book, Limits(seconds=20))
     assert report.marks["3.5"].points == 2
+
+
+def test_a_cell_that_ended_its_process_is_not_run_again(tmp_path, monkeypatch):
+    rooms = Mock(wraps=Room)
+    monkeypatch.setattr(judge, "Room", rooms)
+    book = chapters(small.book(tmp_path / "book"))
+    notebook = nbformat.read(book[0].path, as_version=4)
+    answers = {**small.RIGHT, "sort": small.TABLE + "\nimport os; os._exit(0)"}
+    nbformat.write(small.fill_in(notebook, answers), tmp_path / "a.ipynb")
+    report = judge.grade(tmp_path / "a.ipynb", book, Limits())
+    assert [report.marks[number].points for number in ("3.1", "3.3", "3.5")] == [0, 3, 2]
+    assert rooms.call_count == 2
 
 
 @pytest.mark.parametrize("chapter", BOOK, ids=lambda chapter: chapter.stem)

@@ -141,7 +141,6 @@ def test_the_copies_lie_beside_the_rules_for_tutors(tmp_path):
     assert "You are the tutor" in (tmp_path / "to" / "AGENTS.md").read_text("utf-8")
 
 
-@pytest.mark.timeout(300)
 def test_a_students_copy_of_a_real_chapter_runs_from_top_to_bottom(tmp_path):
     write(ROOT / "book", ["3"], tmp_path)
     run = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace"]

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import nbformat
-import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,17 +20,15 @@ def nbval(folder: Path, *cells: str) -> str:
     shutil.copy(ROOT / "conftest.py", folder)
     (folder / "pytest.ini").write_text(f'[pytest]\npythonpath = "{ROOT}/book/_ext"\n')
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-rs"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=folder).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder).stdout
 
 
-@pytest.mark.timeout(100)
 def test_a_dead_kernel_is_reported_at_once(tmp_path: Path) -> None:
     said = nbval(tmp_path, "import os; os._exit(1)", "1 + 1")
     assert "the kernel died in this cell" in said
     assert "1 failed, 1 skipped" in said
 
 
-@pytest.mark.timeout(100)
 def test_cells_after_a_failed_one_are_not_run(tmp_path: Path) -> None:
     said = nbval(tmp_path, "x = 1", "assert x == 2", "raise RuntimeError('a consequence')")
     assert "1 failed, 1 passed, 1 skipped" in said

@@ -314,7 +314,7 @@ fit(net(), blobs(), blobs(seed=1), augment=jitter, checkpoint=sys.argv[1], **QUI
 """
     path = tmp_path / "run.pt"
     root = Path(__file__).parents[2]
-    process = subprocess.run([sys.executable, "-c", program, str(path)], cwd=root, timeout=120)
+    process = subprocess.run([sys.executable, "-c", program, str(path)], cwd=root, timeout=300)
     assert process.returncode == 9
     (part,) = tmp_path.glob("run.pt.*.part")
     want, got = whole_run(), whole_run(checkpoint=path)
@@ -675,7 +675,7 @@ def test_the_line_in_a_notebook():
         for watched in (False, True):
             streams.update(stdout="", stderr="")
             reply = client.execute_interactive(
-                code, allow_stdin=watched, output_hook=hook, stdin_hook=lambda _: None, timeout=100
+                code, allow_stdin=watched, output_hook=hook, stdin_hook=lambda _: None, timeout=300
             )
             assert reply["content"]["status"] == "ok"
             assert streams["stderr"] == ""

@@ -21,7 +21,7 @@ def losses(*command: str) -> list[float]:
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=300,
         check=False,
     )
     assert result.returncode == 0, result.stderr

@@ -80,7 +80,7 @@ def test_the_cache_is_as_large_as_computed(G, dtype):
     assert len(held) == 2 * DEPTH
     assert [x.shape for c in cache for x in c] == [(2, G, 7, D // H)] * 2 * DEPTH
     size = kv_cache_bytes(
-        7, depth=DEPTH, kv_heads=G, head_dim=D // H, batch=2, itemsize=dtype.itemsize
+        7, depth=DEPTH, num_kv_heads=G, head_dim=D // H, batch=2, itemsize=dtype.itemsize
     )
     assert sum(storage.nbytes() for storage in held.values()) == size
 
@@ -89,7 +89,7 @@ def test_the_cache_is_as_large_as_computed(G, dtype):
 def test_projections_cost_what_is_computed(G):
     layer = CausalSelfAttention(D, H, num_kv_heads=G)
     weights = sum(x.numel() for x in layer.parameters())
-    parts = attention_flops(5, D, num_heads=H, kv_heads=G, batch=2)
+    parts = attention_flops(5, D, num_heads=H, num_kv_heads=G, batch=2)
     assert parts["projections"] + parts["output"] == 2 * 2 * 5 * weights
 
 

@@ -359,7 +359,7 @@ def test_small_files_stay_small(tmp_path):
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program), str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=300,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

@@ -199,7 +199,7 @@ def test_counts_at_384_pixels():
     R=st.sampled_from([None, 1, 7]),
     distilled=st.booleans(),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_closed_form(p, grid, D, L, C, R, distilled):
     with torch.device("meta"):
         model = VisionTransformer(

@@ -85,32 +85,39 @@ def test_flex_attention():
     close(soft_cap_attention(q, k, v, cap=5.0), flex_attention(q, k, v, score_mod=score_mod))
 
 
+SIZES = {
+    "hidden_size": 24,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "head_dim": 6,
+    "num_hidden_layers": 1,
+    "attn_implementation": "eager",
+}
+
+
+def run(layer):
+    """Return queries, keys and values of a layer's heads, its result without turns, its weights."""
+    x = draw(2, 7, 24, dtype=torch.float32)
+    angles = torch.zeros(1, 7, 6)  # no rotation: cos 1, sin 0
+    hidden = torch.full((7, 7), -math.inf).triu(1)
+    output, weights = layer(x, (angles.cos(), angles.sin()), hidden)
+    q, k, v = (
+        f(x).view(2, 7, 4, 6).transpose(1, 2) for f in (layer.q_proj, layer.k_proj, layer.v_proj)
+    )
+    return q, k, v, output, weights
+
+
 def test_gemma_2():
     pytest.importorskip("transformers")
     from transformers.models.gemma2 import modeling_gemma2 as theirs
 
-    config = theirs.Gemma2Config(
-        hidden_size=24,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        head_dim=6,
-        query_pre_attn_scalar=9,
-        attn_logit_softcapping=2.0,
-        num_hidden_layers=1,
-        attn_implementation="eager",
-    )
+    config = theirs.Gemma2Config(**SIZES, query_pre_attn_scalar=9, attn_logit_softcapping=2.0)
     torch.manual_seed(0)
     layer = theirs.Gemma2Attention(config, 0).eval()
     with torch.no_grad():
         for part in layer.parameters():
             part.mul_(4)  # scores of a few caps
-    x = draw(2, 7, 24, dtype=torch.float32)
-    angles = torch.zeros(1, 7, 6)  # no rotation: cos 1, sin 0
-    hidden = torch.full((7, 7), -math.inf).triu(1)
-    want, weights = layer(x, (angles.cos(), angles.sin()), hidden)
-    q, k, v = (
-        f(x).view(2, 7, 4, 6).transpose(1, 2) for f in (layer.q_proj, layer.k_proj, layer.v_proj)
-    )
+    q, k, v, want, weights = run(layer)
     output, own = soft_cap_attention(
         q, k, v, causal_mask(7), cap=2.0, scale=1 / 3, return_weights=True
     )
@@ -123,28 +130,14 @@ def test_qwen_3():
     pytest.importorskip("transformers")
     from transformers.models.qwen3 import modeling_qwen3 as theirs
 
-    config = theirs.Qwen3Config(
-        hidden_size=24,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        head_dim=6,
-        num_hidden_layers=1,
-        attn_implementation="eager",
-    )
     torch.manual_seed(0)
-    layer = theirs.Qwen3Attention(config, 0).eval()
+    layer = theirs.Qwen3Attention(theirs.Qwen3Config(**SIZES), 0).eval()
     norm = QKNorm(6)
     with torch.no_grad():
         layer.q_norm.weight.copy_(draw(6))
         layer.k_norm.weight.copy_(draw(6, seed=1))
     norm.load_state_dict({"q_scale": layer.q_norm.weight, "k_scale": layer.k_norm.weight})
-    x = draw(2, 7, 24, dtype=torch.float32)
-    angles = torch.zeros(1, 7, 6)  # no rotation: cos 1, sin 0
-    hidden = torch.full((7, 7), -math.inf).triu(1)
-    want, weights = layer(x, (angles.cos(), angles.sin()), hidden)
-    q, k, v = (
-        f(x).view(2, 7, 4, 6).transpose(1, 2) for f in (layer.q_proj, layer.k_proj, layer.v_proj)
-    )
+    q, k, v, want, weights = run(layer)
     output, own = scaled_dot_product_attention(*norm(q, k), v, is_causal=True, return_weights=True)
     close(own, weights, within=1e-5)
     close(layer.o_proj(output.transpose(1, 2).flatten(2)), want, within=1e-5)
