@@ -117,9 +117,9 @@ def test_goals(watch: Watch) -> None:
     assert "skips a letter" in reached(page)
     keys(page).select_option("as they are")
     for head, layer in [(2, 1), (3, 1), (4, 1), (1, 2), (2, 2), (3, 2)]:
-        assert "Switch off" not in reached(page)
+        assert "Leave at most" not in reached(page)
         switch(page, head, layer).uncheck()
-    assert "Switch off" in reached(page)
+    assert "Leave at most" in reached(page)
     bench(page).get_by_role("button", name="Reset", exact=True).click()
     assert reached(page) == ""
     assert watch.bad == []
