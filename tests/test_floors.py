@@ -19,8 +19,7 @@ from .chapters import CHAPTERS, ROOT
 GROUND = ["checks", "core", "data", "plots", "training", "widgets"]
 ROOF = ["teach"]  # commands for teachers, which nothing imports
 FIRST_RELEASE = ["checkpoints", "masks"]  # old names of parts of the package, which import them
-COMING = ["circuits"]  # a chapter whose notebook is not written yet, above all others
-FOLDERS = [*(chapter.folder for chapter in CHAPTERS), *COMING]
+FOLDERS = [chapter.folder for chapter in CHAPTERS]
 Graph = dict[str, set[str]]
 
 

@@ -86,7 +86,7 @@ const goalsOf = ({ w, now }) => {
   const longEnough = () => w.get("pattern").length >= 5;
   return [
     {
-      text: "Switch off as many heads as you can: at most two are on, and 9 of 10 letters are right.",
+      text: "Leave at most two heads on, and 9 of 10 letters right.",
       reached: () => offIn(0) + offIn(1) >= 6 && isPlain() && longEnough() && accuracy() >= 0.9,
     },
     {
