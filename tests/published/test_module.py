@@ -35,8 +35,13 @@ WRITTEN = [*(symbol for symbol in vocabulary()[FIRST_SYMBOL:] if symbol != ">>")
 
 def test_symbols_of_a_reaction():
     assert reaction_symbols("BrCCl.[13CH3][O-]>>C%12CC%12")[:6] == [
-        "Br", "C", "Cl", ".", "[13CH3]", "[O-]",
-    ]  # fmt: skip
+        "Br",
+        "C",
+        "Cl",
+        ".",
+        "[13CH3]",
+        "[O-]",
+    ]
     symbols = reaction_symbols(EXAMPLE)
     assert len(symbols) == 54
     assert reaction_tokens(EXAMPLE).shape == (56,)
@@ -102,8 +107,13 @@ def test_elements_of_the_whole_vocabulary():
     written |= {f"%{i}" for i in range(10, 25)}
     assert none == written | set(vocabulary()[:FIRST_SYMBOL])
     assert [atom_element(s) for s in ("[13cH]", "[se]", "[Si@@H]", "[NH3+2]", "*", "[Cl-]")] == [
-        "C", "Se", "Si", "N", "*", "Cl",
-    ]  # fmt: skip
+        "C",
+        "Se",
+        "Si",
+        "N",
+        "*",
+        "Cl",
+    ]
     assert all(SYMBOL.fullmatch(token) for token in vocabulary()[FIRST_SYMBOL:])
 
 
