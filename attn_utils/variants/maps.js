@@ -14,7 +14,7 @@ export const rampWithGrey = (box) => {
 const LIGHTEST = 1.5 / 255; // of what is no grey
 
 // The weights of all heads, at least the lightest colour, and 0 where a word is hidden.
-export const shadesOf = ({ weights, allowed }, heads, rows) => {
+export const colouredParts = ({ weights, allowed }, heads, rows) => {
   const shades = new Float32Array(weights.length).fill(LIGHTEST);
   const square = rows * rows;
   for (let map = 0; map * square < weights.length; map++) {
