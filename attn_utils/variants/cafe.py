@@ -20,9 +20,9 @@ from torch import Tensor
 
 from attn_utils.core import causal_mask, scaled_dot_product_attention
 from attn_utils.core.attend import join_heads, repeat_heads, split_heads
+from attn_utils.scoring import soft_cap_attention
 from attn_utils.transformer import CausalBlock, CausalSelfAttention, LanguageModel
 
-from .norms import soft_cap_attention
 from .selection import Indexer, top_k_mask
 from .windows import window_mask
 

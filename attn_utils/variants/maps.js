@@ -14,7 +14,7 @@ export const rampWithGrey = (box) => {
 const LIGHTEST = 1.5 / 255; // of what is no grey
 
 // The weights of all heads, at least the lightest colour, and 0 where a word is hidden.
-export const shadesOf = ({ weights, allowed }, heads, rows) => {
+export const colouredParts = ({ weights, allowed }, heads, rows) => {
   const shades = new Float32Array(weights.length).fill(LIGHTEST);
   const square = rows * rows;
   for (let map = 0; map * square < weights.length; map++) {
@@ -88,7 +88,8 @@ export const smallMaps = (w, layers, heads, rows) => {
         map.node.ariaPressed = String(map.layer === layer && map.head === head);
         const shared = Math.floor(((map.head - 1) * groups) / heads) + 1;
         map.note.textContent = `keys ${shared}`;
-        map.node.ariaLabel = `Layer ${map.layer}, head ${map.head}, keys and values ${shared} of ${groups}`;
+        const own = `keys and values ${shared} of ${groups}`;
+        map.node.ariaLabel = `Layer ${map.layer}, head ${map.head}, ${own}`;
       }
     },
   };

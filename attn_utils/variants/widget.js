@@ -7,7 +7,7 @@ import { remembering } from "../widgets/kit/remember.js";
 import { onThemeChange } from "../widgets/kit/theme.js";
 import { billPanel, bytes, sum } from "./bill.js";
 import { compute, isFetching } from "./compute.js";
-import { largeMap, rampWithGrey, shadesOf, smallMaps } from "./maps.js";
+import { colouredParts, largeMap, rampWithGrey, smallMaps } from "./maps.js";
 import { textStrip } from "./strip.js";
 
 const VARIANT = ["kv_heads", "trained", "window1", "window2", "first", "fetched", "cap"];
@@ -121,7 +121,7 @@ const draw = (view) => {
   const square = rows * rows;
   const which = Number(w.get("text")) - 1;
   if (results !== view.painted) {
-    view.shades = shadesOf(results, heads, rows);
+    view.shades = colouredParts(results, heads, rows);
     view.small.paint(view.shades, rampWithGrey(w.box));
     view.bill.draw(results, view.unchanged[which], sumsOf(view, results));
     noteHiding(view, results);
