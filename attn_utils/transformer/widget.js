@@ -1,4 +1,4 @@
-// The live writer: what the model expects next, where its heads look, and its text, letter by letter.
+// The live writer: what the model expects next, where its heads look, and writing letter by letter.
 import { floatsOf, tensorsOf } from "../widgets/kit/buffers.js";
 import { button, slider } from "../widgets/kit/controls.js";
 import { element, fixed, freshId } from "../widgets/kit/dom.js";
