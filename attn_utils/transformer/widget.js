@@ -234,8 +234,8 @@ const notesOf = (view, letters, results) => {
   const notes = [];
   if (tokens.length < known)
     notes.push(
-      `It reads the last ${tokens.length} of ${known} letters: whenever ${view.sizes[2]} are full, ` +
-        "it forgets the older half.",
+      `It reads the last ${tokens.length} of ${known} letters: ` +
+        `whenever ${view.sizes[2]} are full, it forgets the older half.`,
     );
   if (results?.losses.length) notes.push(`Loss: ${fixed(meanLoss(results))} nats a letter.`);
   return notes;
