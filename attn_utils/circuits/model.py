@@ -86,7 +86,7 @@ class AttentionOnlyModel(nn.Module):
 
 
 class HeadRun(NamedTuple):
-    """What :func:`run_heads` has seen: the logits, and each head's weights and contribution.
+    """What :func:`~attn_utils.circuits.run_heads` has seen: the logits, and each head's weights and contribution.
 
     Example:
         >>> import torch
