@@ -86,7 +86,9 @@ class AttentionOnlyModel(nn.Module):
 
 
 class HeadRun(NamedTuple):
-    """What :func:`run_heads` has seen: the logits, and each head's weights and contribution.
+    """Logits, and each head's weights and contribution.
+
+    It is what :func:`~attn_utils.circuits.run_heads` returns.
 
     Example:
         >>> import torch

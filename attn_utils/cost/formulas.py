@@ -76,8 +76,8 @@ def attention_flops(
         >>> flops = attention_flops(1024, 768, num_heads=12)
         >>> flops["projections"] / flops["scores"]  # 3 D / n
         2.25
-        >>> one_more = attention_flops(1, 768, num_heads=12, num_cached=1023)  # a decoder's step
-        >>> flops["scores"] // one_more["scores"]
+        >>> step = attention_flops(1, 768, num_heads=12, num_cached=1023)  # decoding
+        >>> flops["scores"] // step["scores"]
         1024
         >>> half = attention_flops(1024, 768, num_heads=12, is_causal=True)["scores"]
         >>> f"{half / flops['scores']:.4f}"

@@ -147,8 +147,8 @@ const goalsOf = (view) => [
   },
   {
     text:
-      "Phase decode, n ≥ 4,096: let scores and weighted sum do at least 6 operations for each byte " +
-      "they move.",
+      "Phase decode, n ≥ 4,096: let scores and weighted sum do at least 6 operations for each " +
+      "byte they move.",
     reached: () => areReadsShared(view),
   },
 ];

@@ -249,9 +249,8 @@ const paint = (view) => {
   const words = atom === null ? "" : atomInWords(view, atom);
   if (words && words !== view.said) w.say(words);
   view.said = words;
-  setAll(view.product.root, {
-    "aria-label": `Product. ${words && `${words} `}Arrow keys go from atom to atom, Enter pins one.`,
-  });
+  const label = `Product. ${words && `${words} `}Arrow keys go from atom to atom, Enter pins one.`;
+  setAll(view.product.root, { "aria-label": label });
   paintMatrix(view);
 };
 

@@ -3,7 +3,7 @@
 import { softmaxInto } from "../widgets/kit/math.js";
 import { read } from "./reader.js";
 
-// The characters of the text that the model reads, as its numbers, and where they stand in the text.
+// The characters of the text that the model reads, as its numbers, and their places in the text.
 // When the context is full, the older half is forgotten, as if the text had been written letter by
 // letter.
 export const windowOf = ({ text, _letters, _sizes }) => {

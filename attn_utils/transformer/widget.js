@@ -1,4 +1,4 @@
-// The live writer: what the model expects next, where its heads look, and its text, letter by letter.
+// The live writer: what the model expects next, where its heads look, and writing letter by letter.
 import { floatsOf, tensorsOf } from "../widgets/kit/buffers.js";
 import { button, slider } from "../widgets/kit/controls.js";
 import { element, fixed, freshId } from "../widgets/kit/dom.js";
@@ -234,8 +234,8 @@ const notesOf = (view, letters, results) => {
   const notes = [];
   if (tokens.length < known)
     notes.push(
-      `It reads the last ${tokens.length} of ${known} letters: whenever ${view.sizes[2]} are full, ` +
-        "it forgets the older half.",
+      `It reads the last ${tokens.length} of ${known} letters: ` +
+        `whenever ${view.sizes[2]} are full, it forgets the older half.`,
     );
   if (results?.losses.length) notes.push(`Loss: ${fixed(meanLoss(results))} nats a letter.`);
   return notes;

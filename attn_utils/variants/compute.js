@@ -1,7 +1,15 @@
 // A language model of two layers whose attention can be changed: fewer heads of keys and values,
 // windows, a first word that is always seen, words fetched by an indexer, capped scores.
 // VariantLab.reference computes the same in torch.
-import { gelu, layerNorm, linear, softmaxInto } from "../widgets/kit/math.js";
+import {
+  addTo,
+  frequenciesOf,
+  gelu,
+  layerNorm,
+  linear,
+  softmaxInto,
+  turnRows,
+} from "../widgets/kit/math.js";
 
 const EPSILON = 1e-5; // nn.LayerNorm's
 const BYTES = 2; // of a number in half precision
@@ -55,23 +63,6 @@ const modelOf = (state) => {
     head: [of("head.weight"), of("head.bias")],
     indexer: ["W_q", "W_k"].map((name) => tensors[`${own}.indexer.${name}.weight`]),
   };
-};
-
-// Rotary positions, in place: neighbours are a pair, and row i is turned by i · base^(−2j/d).
-const turnByPlace = (x, rows, d) => {
-  const width = x.length / rows;
-  for (let j = 0; j < d; j += 2) {
-    const speed = ROTARY_BASE ** (-j / d);
-    for (let i = 0; i < rows; i++) {
-      const [cos, sin] = [Math.cos(i * speed), Math.sin(i * speed)];
-      for (let at = i * width + j; at < (i + 1) * width; at += d) {
-        const [a, b] = [x[at], x[at + 1]];
-        x[at] = a * cos - b * sin;
-        x[at + 1] = a * sin + b * cos;
-      }
-    }
-  }
-  return x;
 };
 
 // 1 where word i may attend to word j: within the window, or to the first word.
@@ -133,10 +124,6 @@ const attendUnder = (mask, { q, k, v, rows, heads, groups, cap }, weights) => {
   return output;
 };
 
-const plus = (x, y) => {
-  for (let k = 0; k < y.length; k++) x[k] += y[k];
-};
-
 // Runs the model on the text without its last word: logits, weights and masks.
 const runModel = (model, state, text) => {
   const { heads, groups, embedding, layers } = model;
@@ -147,20 +134,21 @@ const runModel = (model, state, text) => {
     x.set(embedding.subarray(text[i] * width, (text[i] + 1) * width), i * width);
   const weights = new Float64Array(layers.length * heads * rows * rows);
   const allowed = new Uint8Array(layers.length * rows * rows);
+  const omega = frequenciesOf(ROTARY_BASE, width / heads);
   const cap = state.cap === "off" ? 0 : Number(state.cap);
   layers.forEach((layer, l) => {
     const h = layerNorm(x, rows, ...layer.norm1, EPSILON);
     const mask = maskOf(rows, l ? state.window2 : state.window1, state.first);
     if (l && state.fetched) fetchInto(mask, h, rows, model.indexer, state.fetched);
     allowed.set(mask, l * mask.length);
-    const [q, k] = [layer.q, layer.k].map((weight) =>
-      turnByPlace(linear(h, rows, weight), rows, width / heads),
-    );
-    const parts = { q, k, v: linear(h, rows, layer.v), rows, heads, groups, cap };
+    const [q, k, v] = [layer.q, layer.k, layer.v].map((weight) => linear(h, rows, weight));
+    turnRows(q, width, omega);
+    turnRows(k, k.length / rows, omega);
+    const parts = { q, k, v, rows, heads, groups, cap };
     const own = weights.subarray(l * heads * rows * rows, (l + 1) * heads * rows * rows);
-    plus(x, linear(attendUnder(mask, parts, own), rows, layer.o));
+    addTo(x, linear(attendUnder(mask, parts, own), rows, layer.o));
     const hidden = linear(layerNorm(x, rows, ...layer.norm2, EPSILON), rows, ...layer.fc1);
-    plus(x, linear(hidden.map(gelu), rows, ...layer.fc2));
+    addTo(x, linear(hidden.map(gelu), rows, ...layer.fc2));
   });
   const logits = linear(layerNorm(x, rows, ...model.norm, EPSILON), rows, ...model.head);
   return { logits, weights, allowed };

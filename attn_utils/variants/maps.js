@@ -88,7 +88,8 @@ export const smallMaps = (w, layers, heads, rows) => {
         map.node.ariaPressed = String(map.layer === layer && map.head === head);
         const shared = Math.floor(((map.head - 1) * groups) / heads) + 1;
         map.note.textContent = `keys ${shared}`;
-        map.node.ariaLabel = `Layer ${map.layer}, head ${map.head}, keys and values ${shared} of ${groups}`;
+        const own = `keys and values ${shared} of ${groups}`;
+        map.node.ariaLabel = `Layer ${map.layer}, head ${map.head}, ${own}`;
       }
     },
   };

@@ -176,15 +176,6 @@ def test_link_and_python(watch: Watch) -> None:
     assert watch.bad == []
 
 
-def test_a_link_with_nothing_to_read_changes_nothing(watch: Watch) -> None:
-    page = watch.open(f'{PATH}#alignment-explorer?text="%E2%82%AC"')
-    settle(page)
-    typed = explorer(page).get_by_label("a date", exact=True).input_value()
-    assert typed == "Sunday, the 3rd of March, 2019"
-    assert written(page).startswith("2019-")
-    assert watch.bad == []
-
-
 def test_fits(watch_everywhere: Watch) -> None:
     page = watch_everywhere.open(PATH)
     type_text(page, "wednesday, the twenty-seventh of september, in the year 2034")

@@ -224,13 +224,6 @@ def test_the_trained_heads(watch: Watch) -> None:
     assert watch.bad == []
 
 
-def test_a_link_to_half_a_tick_changes_nothing(watch: Watch) -> None:
-    page = watch.open(f"{PATH}#head-explorer?shown=[1,0.2,1,1]")
-    settle(page)
-    assert explorer(page).get_by_label("lines of ring", exact=True).is_checked()
-    assert watch.bad == []
-
-
 def test_fits_and_reset(watch_everywhere: Watch) -> None:
     page = watch_everywhere.open(PATH)
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")

@@ -28,7 +28,7 @@ IMPORTS = "import math\nimport torch\nimport torch.nn.functional as F\n"
 @pytest.fixture(scope="module")
 def room(tmp_path_factory):
     """One for the tests that leave it alive: to open one takes seconds."""
-    with Room(tmp_path_factory.mktemp("room"), 1024) as room:
+    with Room(tmp_path_factory.mktemp("room"), 2048) as room:
         yield Line(room, 60.0)
 
 
@@ -211,21 +211,20 @@ def test_a_cell_that_ended_its_process_is_not_run_again(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("chapter", BOOK, ids=lambda chapter: chapter.stem)
-def test_every_answer_of_the_book_travels(chapter, tmp_path):
+def test_every_answer_of_the_book_travels(chapter, room):
     """The solution is right and the stub worth nothing, asked over the pipe as a student's are."""
-    with Room(tmp_path, 2048) as room:
-        line = Line(room, 20.0)
-        for exercise in chapter.exercises:
-            if not exercise.check:
-                continue
-            code = credit.code_of(chapter, exercise, solved=True)
-            assert line.request(do="run", source=code) == {}
-            assert check(exercise.check, line.answer(exercise.expression))
-            code = credit.code_of(chapter, exercise, solved=False)
-            line.request(do="run", source=code)
-            stub = line.answer(exercise.expression)
-            assert not check(exercise.check, stub)
-            assert credit.share(exercise, chapter, stub) == 0
+    assert room.request(do="run", source="%reset -f") == {}  # no names of another chapter's
+    for exercise in chapter.exercises:
+        if not exercise.check:
+            continue
+        code = credit.code_of(chapter, exercise, solved=True)
+        assert room.request(do="run", source=code) == {}
+        assert check(exercise.check, room.answer(exercise.expression))
+        code = credit.code_of(chapter, exercise, solved=False)
+        room.request(do="run", source=code)
+        stub = room.answer(exercise.expression)
+        assert not check(exercise.check, stub)
+        assert credit.share(exercise, chapter, stub) == 0
 
 
 def test_points_are_halves_and_less_than_full():
