@@ -64,7 +64,7 @@ def qk_matrix(layer: MultiHeadAttention, head: int) -> Tensor:
         head: which head, from 0.
 
     Returns:
-        (D, D): the first axis belongs to the query, the second to the key.
+        A matrix (D, D); the first axis belongs to the query, the second to the key.
 
     Example:
         >>> import torch
@@ -90,7 +90,7 @@ def ov_matrix(layer: MultiHeadAttention, head: int) -> Tensor:
         head: which head, from 0.
 
     Returns:
-        (D, D): from what stands at the key to what is added at the query.
+        A matrix (D, D), from what stands at the key to what is added at the query.
 
     Example:
         >>> import torch
