@@ -22,7 +22,7 @@ def rewritten(reaction: MappedReaction, start: int) -> MappedReaction:
         start: which atom of the product to begin with, counted from 0; modulo their number.
 
     Returns:
-        The same reaction with the same map: neighbours are visited in the reverse of their order.
+        The same reaction with the same map; neighbours are visited in the reverse of their order.
 
     Example:
         >>> from attn_utils import mapped_reactions, rewritten

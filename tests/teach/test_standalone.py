@@ -115,8 +115,8 @@ def test_the_original_stays_as_it_is():
 def test_chapters_are_chosen_by_number_or_name(names):
     assert [c.number for c in choose(BOOK.chapters, names)] == [3]
     assert choose(BOOK.chapters, ["all"]) == BOOK.chapters
-    with pytest.raises(ValueError, match=r"expected numbers among \[1, 2, .*, got '15'"):
-        choose(BOOK.chapters, ["15"])
+    with pytest.raises(ValueError, match=r"expected numbers among \[1, 2, .*, got '99'"):
+        choose(BOOK.chapters, ["99"])
 
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys):
