@@ -63,11 +63,12 @@ class ReactionReader(nn.Module):
         num_positions: int = 512,
     ) -> None:
         super().__init__()
-        self.vocab_size, self.depth, embedding_dim = check_sizes(
-            vocab_size=vocab_size, depth=depth, embedding_dim=embedding_dim
+        self.vocab_size, self.num_positions, self.depth = check_sizes(
+            vocab_size=vocab_size, num_positions=num_positions, depth=depth
         )
+        embed_dim, embedding_dim = check_sizes(embed_dim=embed_dim, embedding_dim=embedding_dim)
         self.embedding = nn.Embedding(self.vocab_size, embedding_dim)
-        self.positions = LearnedPositionalEmbedding(num_positions, embedding_dim)
+        self.positions = LearnedPositionalEmbedding(self.num_positions, embedding_dim)
         self.norm = nn.LayerNorm(embedding_dim, eps=1e-12)
         self.widen = nn.Linear(embedding_dim, embed_dim)
         self.block = EncoderBlock(
@@ -79,7 +80,7 @@ class ReactionReader(nn.Module):
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Give each token its vector and its position's, (B, T) -> (B, T, D)."""
-        longest = len(self.positions.weight)
+        longest = self.num_positions
         got: object = type(tokens).__name__
         if isinstance(tokens, Tensor):
             got = tuple(tokens.shape) if not tokens.is_floating_point() else tokens.dtype
@@ -114,7 +115,8 @@ class ReactionReader(nn.Module):
     def predict(self, states: Tensor) -> Tensor:
         """Compute the logits of the token at each position, (B, T, D) -> (B, T, V)."""
         features = self.head_norm(F.gelu(self.narrow(states)))
-        return F.linear(features, self.embedding.weight, self.head_bias)
+        tokens = torch.arange(self.vocab_size, device=states.device)
+        return F.linear(features, self.embedding(tokens), self.head_bias)
 
 
 def load_reaction_reader() -> ReactionReader:

@@ -42,7 +42,8 @@ def sample(
         >>> drawn = sample(logits.expand(1000, 4), top_k=2)
         >>> sorted(set(drawn.tolist()))  # only the two likeliest
         [1, 2]
-        >>> sorted(set(sample(logits.expand(1000, 4), top_p=0.5).tolist()))  # the first has 0.64
+        >>> drawn = sample(logits.expand(1000, 4), top_p=0.5)
+        >>> sorted(set(drawn.tolist()))  # the likeliest has 0.64
         [1]
 
     References:

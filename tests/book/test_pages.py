@@ -99,8 +99,8 @@ class Visit:
     refused: int
     width: int
     window: int
-    findings: list[tuple[str, str]]
     cut_off: list[str]
+    findings: list[tuple[str, str]]
     requests: list[str]
     sizes: list[float]
 
@@ -165,8 +165,8 @@ def visit(request: pytest.FixtureRequest, path: str, site: str) -> Visit:
         refused=page.locator("mjx-merror, [data-mjx-error]").count(),
         width=width,
         window=window,
-        findings=findings(page),
         cut_off=page.evaluate(CUT_OFF),
+        findings=findings(page),  # the last: it takes pictures away
         requests=requests,
         sizes=weights,
     )

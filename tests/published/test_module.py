@@ -27,6 +27,27 @@ from attn_utils import (
 )
 from attn_utils.published.reactions import MAPPED
 from attn_utils.published.smiles import FIRST_SYMBOL, SYMBOL, vocabulary
+from tests.contracts import MODULE, Module, under
+
+
+class Filling(ReactionReader):
+    """Also predicts, so that each of its layers is used."""
+
+    def forward(self, tokens, *, return_weights=False):
+        return self.predict(super().forward(tokens))
+
+
+MODULES = [
+    Module(
+        ReactionReader,
+        (7, 8, 2, 3, 16),
+        lambda B, n: torch.randint(7, (B, n)),
+        {"embedding_dim": 4, "num_positions": 24},
+        build=Filling,
+    ),
+]
+
+test_life = under(MODULE, MODULES)
 
 EXAMPLE = "CC(C)S.CN(C)C=O.Fc1cccnc1F.O=C([O-])[O-].[K+].[K+]>>CC(C)Sc1ncccc1F"
 ASPIRIN = "CC(=O)OC(C)=O.O=C(O)c1ccccc1O>>CC(=O)Oc1ccccc1C(=O)O"
