@@ -107,6 +107,8 @@ def test_the_configuration_switches_nothing_off() -> None:
         "nb_output_stderr": "warn",
         "nb_merge_streams": True,
         "nb_number_source_lines": False,
+        "nb_code_prompt_show": "Show the code",
+        "nb_code_prompt_hide": "Hide the code",
         "nb_ipywidgets_js": {},
     }
     assert not {name for name in settings if "suppress" in name}
