@@ -13,6 +13,7 @@ from attn_utils.widgets.base import (
     Buffer,
     Choice,
     ControlError,
+    Integer,
     LiveWidget,
     Number,
     Numbers,
@@ -157,7 +158,7 @@ class GateExplorer(LiveWidget):
     block = Choice("SE", options=("SE", "ECA", "none"), label="block")
     reduction = Choice("1", options=("1", "2", "4", "8"), label="reduction r")
     kernel = Choice("3", options=("1", "3", "5", "7"), label="kernel size k")
-    where = Number(3, min=1, max=CHANNELS, step=1, label="digit in channel")
+    where = Integer(3, min=1, max=CHANNELS, step=1, label="digit in channel")
     volumes = Numbers([1.0] * CHANNELS, min=0, max=2, label="volume")
     brush = Number(1.0, min=0, max=1, step=0.2, label="brush")
     pixels = Pixels(start_pixels())
@@ -182,13 +183,6 @@ class GateExplorer(LiveWidget):
         if len(numbers) != CHANNELS:
             raise ControlError(f"volumes: expected {CHANNELS} numbers, got {len(numbers)}")
         return numbers
-
-    @traitlets.validate("where")
-    def _whole(self, proposal: traitlets.Bunch) -> float:
-        value = float(proposal.value)
-        if value != int(value):
-            raise ControlError(f"where: expected an integer, got {value}")
-        return value
 
     def image(self) -> Tensor:
         """The eight channels as the block sees them, (1, 8, 8, 8)."""

@@ -17,8 +17,8 @@ from attn_utils.widgets.base import (
     Choice,
     ControlError,
     Halves,
+    Integer,
     LiveWidget,
-    Number,
     Numbers,
     front_end,
 )
@@ -97,8 +97,8 @@ class CircuitBench(LiveWidget):
     pattern = Pattern("tulips", label="pattern")
     heads = Numbers([1.0] * LAYERS * HEADS, min=0, max=1, step=1, label="heads that are on")
     key_source = Choice(KEYS[0], options=KEYS, label="keys of layer 2")
-    first = Number(1, min=1, max=HEADS, step=1, label="head of layer 1")
-    second = Number(4, min=1, max=HEADS, step=1, label="head of layer 2")
+    first = Integer(1, min=1, max=HEADS, step=1, label="head of layer 1")
+    second = Integer(4, min=1, max=HEADS, step=1, label="head of layer 2")
 
     weights = Buffer()
     probabilities = Buffer()
@@ -121,13 +121,6 @@ class CircuitBench(LiveWidget):
         if len(numbers) != LAYERS * HEADS or set(numbers) - {0, 1}:
             raise ControlError(f"heads: expected 0 or 1 for each of 8 heads, got {numbers}")
         return numbers
-
-    @traitlets.validate("first", "second")
-    def _whole(self, proposal: traitlets.Bunch) -> float:
-        value = float(proposal.value)
-        if value % 1:
-            raise ControlError(f"{proposal.trait.name}: expected an integer, got {value:g}")
-        return value
 
     def text(self) -> str:
         """The pattern, repeated to 32 letters."""

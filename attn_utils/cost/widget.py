@@ -12,7 +12,7 @@ from torch import Tensor
 from attn_utils.widgets.base import (
     Buffer,
     Choice,
-    ControlError,
+    Integer,
     LiveWidget,
     Number,
     Switch,
@@ -96,11 +96,11 @@ class CostCalculator(LiveWidget):
         "where the pairs rise twice as steeply as projections and MLP and cross them, and memory, "
         "where explicit attention rises twice as steeply as fused attention."
     )
-    n = Number(512, min=SHORTEST, max=LONGEST, step=1, label="tokens n")
-    width = Number(768, min=16, max=16384, step=1, label="width D")
-    num_heads = Number(12, min=1, max=128, step=1, label="heads H")
-    num_kv_heads = Number(0, min=0, max=128, step=1, label="key/value heads")
-    batch = Number(1, min=1, max=1024, step=1, label="batch B")
+    n = Integer(512, min=SHORTEST, max=LONGEST, step=1, label="tokens n")
+    width = Integer(768, min=16, max=16384, step=1, label="width D")
+    num_heads = Integer(12, min=1, max=128, step=1, label="heads H")
+    num_kv_heads = Integer(0, min=0, max=128, step=1, label="key/value heads")
+    batch = Integer(1, min=1, max=1024, step=1, label="batch B")
     precision = Choice("float32", options=tuple(ITEMSIZE), label="precision")
     kernel = Choice("explicit", options=("explicit", "fused"), label="attention")
     phase = Choice("prefill", options=("prefill", "decode"), label="phase")
@@ -113,13 +113,6 @@ class CostCalculator(LiveWidget):
     crossings = Buffer()
 
     _stops = traitlets.List([[name, stops] for name, stops in STOPS.items()]).tag(sync=True)
-
-    @traitlets.validate("n", "width", "num_heads", "num_kv_heads", "batch")
-    def _whole(self, proposal: traitlets.Bunch) -> float:
-        value = float(proposal.value)
-        if value != int(value):
-            raise ControlError(f"{proposal.trait.name}: expected an integer, got {value}")
-        return value
 
     @property
     def heads_in_use(self) -> int:

@@ -15,8 +15,8 @@ from attn_utils.widgets.base import (
     Buffer,
     ControlError,
     Halves,
+    Integer,
     LiveWidget,
-    Number,
     front_end,
 )
 
@@ -144,7 +144,7 @@ class AlignmentExplorer(LiveWidget):
         "year's digits for the year, on the month's name for the month."
     )
     text = Text("Sunday, the 3rd of March, 2019", label="a date")
-    step = Number(3, min=0, max=STEPS - 1, step=1, label="output character")
+    step = Integer(3, min=0, max=STEPS - 1, step=1, label="output character")
 
     weights = Buffer()
     logits = Buffer()
@@ -190,13 +190,6 @@ class AlignmentExplorer(LiveWidget):
             _own_model=own,
             **controls,
         )
-
-    @traitlets.validate("step")
-    def _whole(self, proposal: traitlets.Bunch) -> float:
-        value = float(proposal.value)
-        if value % 1:
-            raise ControlError(f"step: expected an integer, got {value:g}")
-        return value
 
     @torch.no_grad()
     def _decode(self, model: EncoderDecoder) -> tuple[Tensor, Tensor | None]:

@@ -21,8 +21,8 @@ from attn_utils.widgets.base import (
     Buffer,
     ControlError,
     Halves,
+    Integer,
     LiveWidget,
-    Number,
     Switch,
     front_end,
 )
@@ -243,9 +243,9 @@ class DigitReader(LiveWidget):
     )
     drawing = Drawing()
     fit = Switch(True, label="enlarge and centre")
-    layer = Number(0, min=0, max=100, step=1, label="layer (0: rollout)")
-    head = Number(0, min=0, max=100, step=1, label="head (0: mean)")
-    query = Number(0, min=0, max=64, step=1, label="asking token")
+    layer = Integer(0, min=0, max=100, step=1, label="layer (0: rollout)")
+    head = Integer(0, min=0, max=100, step=1, label="head (0: mean)")
+    query = Integer(0, min=0, max=64, step=1, label="asking token")
 
     seen = Buffer()
     logits = Buffer()
@@ -294,13 +294,6 @@ class DigitReader(LiveWidget):
             _own_model=own,
             **{"drawing": self._first, **controls},
         )
-
-    @traitlets.validate("layer", "head", "query")
-    def _whole(self, proposal: traitlets.Bunch) -> float:
-        value = float(proposal.value)
-        if value % 1:
-            raise ControlError(f"{proposal.trait.name}: expected an integer, got {value:g}")
-        return value
 
     def paper(self) -> Bitmap:
         """The ink as the model gets it, (32, 32): enlarged and centred if ``fit``."""

@@ -14,8 +14,8 @@ from attn_utils.plots import PALETTE
 from attn_utils.widgets.base import (
     Buffer,
     ControlError,
+    Integer,
     LiveWidget,
-    Number,
     Numbers,
     Switch,
     front_end,
@@ -78,8 +78,8 @@ class HeadExplorer(LiveWidget):
         "weights. Beside it a fader for each head, a bar for each possible answer, and the share "
         "of right answers over all stored examples."
     )
-    example = Number(0, min=0, max=10_000, step=1, label="example")
-    query = Number(-1, min=-1, max=10_000, step=1, label="query")
+    example = Integer(0, min=0, max=10_000, step=1, label="example")
+    query = Integer(-1, min=-1, max=10_000, step=1, label="query")
     faders = Numbers([1.0], min=0, max=2, label="faders")
     shown = Numbers([1.0], min=0, max=1, step=1, label="lines shown")
     guessing = Switch(False, label="let me guess first")
@@ -192,14 +192,6 @@ class HeadExplorer(LiveWidget):
     @traitlets.default("shown")
     def _all_shown(self) -> list[float]:
         return [1.0] * self._heads_count
-
-    @traitlets.validate("example", "query")
-    def _whole(self, proposal: traitlets.Bunch) -> float:
-        value = float(proposal.value)
-        if value % 1:
-            name = proposal.trait.name
-            raise ControlError(f"{name}: expected an integer, got {value:g}")
-        return value
 
     @traitlets.validate("faders", "shown")
     def _one_each(self, proposal: traitlets.Bunch) -> list[float]:

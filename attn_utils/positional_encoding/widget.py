@@ -15,6 +15,7 @@ from attn_utils.widgets.base import (
     Buffer,
     Choice,
     ControlError,
+    Integer,
     LiveWidget,
     Number,
     Numbers,
@@ -102,10 +103,10 @@ class PositionExplorer(LiveWidget):
     encoding = Choice(
         "sinusoidal", options=("sinusoidal", "learned", "rotary"), label="positions are"
     )
-    position = Number(5, min=0, max=POSITIONS - 1, step=1, label="position")
+    position = Integer(5, min=0, max=POSITIONS - 1, step=1, label="position")
     width = Number(32, min=4, max=64, step=2, label="width d")
     base = Number(10_000, min=10, max=100_000, step="any", label="base")
-    look_back = Number(0, min=0, max=20, step=1, label="look back")
+    look_back = Integer(0, min=0, max=20, step=1, label="look back")
     positions_on = Switch(False, label="tell the layer the positions")
     order = Numbers(
         list(range(len(WORDS))), min=0, max=len(WORDS) - 1, step=1, label="order of words"
@@ -127,14 +128,11 @@ class PositionExplorer(LiveWidget):
     def __init__(self, **controls: object) -> None:
         super().__init__(_table=TABLE.numpy().ravel(), _layer=WEIGHTS.numpy(), **controls)
 
-    @traitlets.validate("position", "look_back", "width")
-    def _whole(self, proposal: traitlets.Bunch) -> float:
-        name, value = proposal.trait.name, float(proposal.value)
-        step = 2 if name == "width" else 1
-        if value % step:
-            expected = "an even number" if step == 2 else "an integer"
-            raise ControlError(f"{name}: expected {expected}, got {value:g}")
-        return value
+    @traitlets.validate("width")
+    def _even(self, proposal: traitlets.Bunch) -> float:
+        if proposal.value % 2:
+            raise ControlError(f"width: expected an even number, got {proposal.value:g}")
+        return float(proposal.value)
 
     @traitlets.validate("order")
     def _permutation(self, proposal: traitlets.Bunch) -> list[float]:

@@ -10,7 +10,7 @@ import torch
 import traitlets
 from torch import Tensor
 
-from attn_utils.widgets.base import Buffer, ControlError, LiveWidget, Number, front_end
+from attn_utils.widgets.base import Buffer, ControlError, Integer, LiveWidget, front_end
 
 from .mapping import MappedReaction, mapped_reactions
 from .model import ReactionReader, load_reaction_reader
@@ -89,9 +89,9 @@ class ReactionExplorer(LiveWidget):
         "drawn as molecules, and pointing at an atom of the product shows where it came from."
     )
     reaction = Reaction(FIRST, label="reaction")
-    layer = Number(9, min=1, max=12, step=1, label="pass")
-    head = Number(1, min=1, max=8, step=1, label="head")
-    atom = Number(0, min=0, max=MOST, step=1, label="atom of the product")
+    layer = Integer(9, min=1, max=12, step=1, label="pass")
+    head = Integer(1, min=1, max=8, step=1, label="head")
+    atom = Integer(0, min=0, max=MOST, step=1, label="atom of the product")
 
     weights = Buffer()
 
@@ -104,13 +104,6 @@ class ReactionExplorer(LiveWidget):
             _examples=[[r.name, r.text, _truth(r)] for r in mapped_reactions()],
             **controls,
         )
-
-    @traitlets.validate("layer", "head", "atom")
-    def _whole(self, proposal: traitlets.Bunch) -> float:
-        value = float(proposal.value)
-        if value % 1:
-            raise ControlError(f"{proposal.trait.name}: expected an integer, got {value:g}")
-        return value
 
     @torch.no_grad()
     def reference(self) -> dict[str, Tensor]:

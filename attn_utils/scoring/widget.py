@@ -18,6 +18,7 @@ from attn_utils.widgets.base import (
     Buffer,
     Choice,
     ControlError,
+    Integer,
     LiveWidget,
     Number,
     Numbers,
@@ -161,7 +162,7 @@ class ScoringExplorer(LiveWidget):
     key_points = Numbers(
         [1.0, 1.2, -0.8, 1.6, 1.9, 1.3, -1.2, -1.0], min=-BOUND, max=BOUND, label="keys"
     )
-    dimension = Number(1, min=1, max=LARGEST, step=1, label="dimension d")
+    dimension = Integer(1, min=1, max=LARGEST, step=1, label="dimension d")
 
     scores = Buffer()
     weights = Buffer()
@@ -222,13 +223,6 @@ class ScoringExplorer(LiveWidget):
             )
         numbers: list[float] = proposal.value
         return numbers
-
-    @traitlets.validate("dimension")
-    def _whole(self, proposal: traitlets.Bunch) -> float:
-        value = float(proposal.value)
-        if value != int(value):
-            raise ControlError(f"dimension: expected an integer from 1 to {LARGEST}, got {value}")
-        return value
 
     def score(self, rule: str, keys: Tensor) -> Tensor:
         """Score of the present query with keys of shape (…, 2) under ``rule``."""

@@ -16,8 +16,8 @@ from attn_utils.widgets.base import (
     Buffer,
     Choice,
     ControlError,
+    Integer,
     LiveWidget,
-    Number,
     Numbers,
     Switch,
     front_end,
@@ -127,11 +127,11 @@ class SelfAttentionExplorer(LiveWidget):
     w_v = Numbers([0.0, 1.0, 1.0, -1.0], min=-5, max=5, label="W_v")
     scaled = Switch(True, label="divide by √2")
     mask = Choice("none", options=MASKS, label="mask")
-    valid = Number(1, min=0, max=MOST, step=1, label="valid tokens")
-    reach = Number(1, min=0, max=MOST - 1, step=1, label="reach")
+    valid = Integer(1, min=0, max=MOST, step=1, label="valid tokens")
+    reach = Integer(1, min=0, max=MOST - 1, step=1, label="reach")
     cells = Numbers([1.0] * MOST**2, min=0, max=1, step=1, label="cells")
     way = Choice("-inf", options=WAYS, label="forbidden cells")
-    shown = Number(STEPS, min=1, max=STEPS, step=1, label="steps shown")
+    shown = Integer(STEPS, min=1, max=STEPS, step=1, label="steps shown")
 
     scores = Buffer()
     weights = Buffer()
@@ -175,13 +175,6 @@ class SelfAttentionExplorer(LiveWidget):
         if len(numbers) != MOST**2 or not set(numbers) <= {0.0, 1.0}:
             raise ControlError(f"cells: expected 64 numbers that are 0 or 1, got {len(numbers)}")
         return numbers
-
-    @traitlets.validate("valid", "reach", "shown")
-    def _whole(self, proposal: traitlets.Bunch) -> float:
-        value = float(proposal.value)
-        if value != int(value):
-            raise ControlError(f"{proposal.trait.name}: expected an integer, got {value}")
-        return value
 
     def matrices(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The tokens' vectors and their q, k, v: A, Q, K, V, each (n, 2)."""

@@ -12,7 +12,7 @@ import traitlets
 from torch import Tensor
 
 from attn_utils.core.recording import record_attention
-from attn_utils.widgets.base import Buffer, ControlError, LiveWidget, Number, front_end
+from attn_utils.widgets.base import Buffer, ControlError, Integer, LiveWidget, Number, front_end
 from attn_utils.widgets.on_demand import in_halves
 
 from .language_model import LanguageModel
@@ -109,11 +109,11 @@ class LiveWriter(LiveWidget):
     )
     text = Text(START, label="text")
     temperature = Number(1.0, min=0, max=2, step=0.1, label="temperature")
-    top_k = Number(66, min=1, max=66, step=1, label="top-k")
+    top_k = Integer(66, min=1, max=66, step=1, label="top-k")
     top_p = Number(1.0, min=0.05, max=1, step=0.05, label="top-p")
-    layer = Number(1, min=1, max=3, step=1, label="layer")
-    head = Number(1, min=1, max=4, step=1, label="head")
-    back = Number(0, min=0, max=CONTEXT - 1, step=1, label="letters before the last")
+    layer = Integer(1, min=1, max=3, step=1, label="layer")
+    head = Integer(1, min=1, max=4, step=1, label="head")
+    back = Integer(0, min=0, max=CONTEXT - 1, step=1, label="letters before the last")
 
     logits = Buffer()
     probabilities = Buffer()
@@ -128,13 +128,6 @@ class LiveWriter(LiveWidget):
         blocks = packaged().blocks
         heads = int(blocks[0].attn.num_heads)  # type: ignore[arg-type, union-attr]
         super().__init__(_letters=vocabulary(), _sizes=[len(blocks), heads, CONTEXT], **controls)
-
-    @traitlets.validate("top_k", "layer", "head", "back")
-    def _whole(self, proposal: traitlets.Bunch) -> float:
-        value = float(proposal.value)
-        if value % 1:
-            raise ControlError(f"{proposal.trait.name}: expected an integer, got {value:g}")
-        return value
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Compute for a front end that has not loaded the model."""

@@ -14,10 +14,9 @@ from attn_utils.multi_head import with_kv_heads
 from attn_utils.widgets.base import (
     Buffer,
     Choice,
-    ControlError,
     Halves,
+    Integer,
     LiveWidget,
-    Number,
     Switch,
     front_end,
 )
@@ -88,14 +87,14 @@ class VariantLab(LiveWidget):
     text = Choice("1", options=("1", "2", "3", "4"), label="text")
     kv_heads = Choice("4", options=("4", "2", "1"), label="heads of keys and values")
     trained = Switch(False, label="trained on after grouping")
-    window1 = Number(LENGTH, min=1, max=LENGTH, step=1, label="window in layer 1")
-    window2 = Number(LENGTH, min=1, max=LENGTH, step=1, label="window in layer 2")
+    window1 = Integer(LENGTH, min=1, max=LENGTH, step=1, label="window in layer 1")
+    window2 = Integer(LENGTH, min=1, max=LENGTH, step=1, label="window in layer 2")
     first = Switch(True, label="first word always seen")
-    fetched = Number(0, min=0, max=8, step=1, label="words fetched in layer 2")
+    fetched = Integer(0, min=0, max=8, step=1, label="words fetched in layer 2")
     cap = Choice("off", options=("off", "20", "10", "5", "2"), label="soft cap")
-    layer = Number(2, min=1, max=DEPTH, step=1, label="layer")
-    head = Number(4, min=1, max=NUM_HEADS, step=1, label="head")
-    query = Number(LENGTH - 1, min=0, max=LENGTH - 1, step=1, label="asking word")
+    layer = Integer(2, min=1, max=DEPTH, step=1, label="layer")
+    head = Integer(4, min=1, max=NUM_HEADS, step=1, label="head")
+    query = Integer(LENGTH - 1, min=0, max=LENGTH - 1, step=1, label="asking word")
 
     loss = Buffer()
     total = Buffer()
@@ -129,13 +128,6 @@ class VariantLab(LiveWidget):
             _known=[list(np.flatnonzero(known(text)).tolist()) for text in cafe.texts],
             **controls,
         )
-
-    @traitlets.validate("window1", "window2", "fetched", "layer", "head", "query")
-    def _whole(self, proposal: traitlets.Bunch) -> float:
-        value = float(proposal.value)
-        if value % 1:
-            raise ControlError(f"{proposal.trait.name}: expected an integer, got {value:g}")
-        return value
 
     @torch.no_grad()
     def reference(self) -> dict[str, Tensor]:

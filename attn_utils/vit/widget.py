@@ -12,7 +12,14 @@ from torch import Tensor
 
 from attn_utils.core.recording import record_attention
 from attn_utils.core.rollout import attention_rollout
-from attn_utils.widgets.base import Buffer, Choice, ControlError, LiveWidget, Number, front_end
+from attn_utils.widgets.base import (
+    Buffer,
+    Choice,
+    Integer,
+    LiveWidget,
+    Number,
+    front_end,
+)
 
 from .hand_made import hand_made_attention, hand_made_tokens, model_images, photographs
 
@@ -77,13 +84,13 @@ class PatchExplorer(LiveWidget):
         "by how much attention the framed patch pays to each, a small map of the same kind for "
         "each layer and head, and a table with the numbers of tokens, parameters and weights."
     )
-    picture = Number(0, min=0, max=1000, step=1, label="picture")
+    picture = Integer(0, min=0, max=1000, step=1, label="picture")
     patch = Choice("16", options=PATCHES, label="patch size in pixels")
     down = Number(0.77, min=0, max=1, step=0.001, label="down")
     across = Number(0.35, min=0, max=1, step=0.001, label="across")
     asking = Choice("patch", options=("patch", "class token"), label="who asks")
-    layer = Number(1, min=1, max=1000, step=1, label="layer")
-    head = Number(1, min=1, max=1000, step=1, label="head")
+    layer = Integer(1, min=1, max=1000, step=1, label="layer")
+    head = Integer(1, min=1, max=1000, step=1, label="head")
     view = Choice("one head", options=VIEWS, label="show")
     sharpness = Number(1.0, min=0, max=4, step=0.05, label="sharpness")
 
@@ -155,13 +162,6 @@ class PatchExplorer(LiveWidget):
             names=names,
             **controls,
         )
-
-    @traitlets.validate("picture", "layer", "head")
-    def _whole(self, proposal: traitlets.Bunch) -> float:
-        value = float(proposal.value)
-        if value % 1:
-            raise ControlError(f"{proposal.trait.name}: expected an integer, got {value:g}")
-        return value
 
     def grid(self) -> tuple[int, int]:
         """Return how many patches there are downwards and across."""

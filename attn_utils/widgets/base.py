@@ -81,6 +81,17 @@ class Number(traitlets.Float[float, float]):
         return float(value)
 
 
+class Integer(Number):
+    """An integer between ``min`` and ``max``, kept as a float."""
+
+    def validate(self, obj: Any, value: Any) -> float:
+        """Refuse fractions, too."""
+        number = super().validate(obj, value)
+        if number % 1:
+            _refuse(self, "an integer", f"{number:g}")
+        return number
+
+
 class Choice(traitlets.Unicode[str, str | bytes]):
     """One of a few words: a drop-down list."""
 
