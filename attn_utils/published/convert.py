@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .tensors import half_bytes
+from attn_utils.core.halves import half_bytes
 
 PACKAGE, VERSION = "rxnmapper", "0.4.3"
 WHEEL_HASH = "27876a4286881aafd286fd6f24a6a56a4ca6ba22d68e035a0ea120106c541ba5"

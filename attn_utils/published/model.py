@@ -12,10 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attn_utils.core.arguments import check_range, check_sizes
+from attn_utils.core.halves import read_half
 from attn_utils.positional_encoding import LearnedPositionalEmbedding
 from attn_utils.transformer import EncoderBlock
-
-from .tensors import read_half
 
 __all__ = ["ReactionReader", "load_reaction_reader"]
 

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 import traitlets
 from torch import Tensor
 
+from attn_utils.core.halves import half_bytes
 from attn_utils.core.recording import record_attention
 from attn_utils.widgets.base import Buffer, ControlError, Integer, LiveWidget, Number, front_end
-from attn_utils.widgets.on_demand import in_halves
 
 from .language_model import LanguageModel
 from .sampling import distribution
@@ -37,7 +37,7 @@ def packaged() -> LanguageModel:
 @cache
 def parameters() -> bytes:
     """Write its parameters as the browser loads them; they are stored in halves anyway."""
-    return in_halves(load_writer().state_dict())
+    return half_bytes(load_writer().state_dict())
 
 
 @cache

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import struct
 import zipfile
 from pathlib import Path
 
@@ -12,9 +10,9 @@ import pytest
 import torch
 
 from attn_utils import load_reaction_reader, record_attention
+from attn_utils.core.halves import read_half
 from attn_utils.published import ReactionReader, convert, reaction_tokens
-from attn_utils.published.tensors import half_bytes, read_half
-from tests.helpers import close, draw
+from tests.helpers import close
 
 WEIGHTS = convert.HERE / convert.WEIGHTS
 
@@ -149,16 +147,3 @@ def test_the_file_is_one_that_other_libraries_read():
     for name, tensor in ours.items():
         assert theirs[name].dtype == torch.float16, name
         assert theirs[name].float().equal(tensor), name
-
-
-def test_tensors_survive_up_to_half_precision(tmp_path):
-    tensors = {"b": draw(3, 4).float(), "a": torch.tensor(2.5), "empty": torch.zeros(0, 2)}
-    file = tmp_path / "tensors"
-    file.write_bytes(half_bytes(tensors, {"licence": "ä"}))
-    for name, tensor in read_half(file).items():
-        assert tensor.equal(tensors[name].half().float())
-        assert tensor.shape == tensors[name].shape
-    header = json.loads(file.read_bytes()[8 : 8 + struct.unpack("<Q", file.read_bytes()[:8])[0]])
-    assert header["__metadata__"] == {"licence": "ä"}
-    assert [*header][1:] == ["a", "b", "empty"]
-    assert half_bytes(dict(reversed(tensors.items())), {"licence": "ä"}) == file.read_bytes()

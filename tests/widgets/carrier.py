@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from attn_utils.core.halves import half_bytes
 from attn_utils.widgets.base import Buffer, LiveWidget, front_end
-from attn_utils.widgets.on_demand import in_halves
 
 NUMBERS = 250_000
 RAMP = torch.arange(NUMBERS) / 1e5 - 1
@@ -13,7 +13,7 @@ RAMP = torch.arange(NUMBERS) / 1e5 - 1
 
 def ramp() -> bytes:
     """A tensor in half precision, 500 KB."""
-    return in_halves({"one": torch.ones(1), "ramp": RAMP})
+    return half_bytes({"one": torch.ones(1), "ramp": RAMP})
 
 
 class Carrier(LiveWidget):

@@ -10,11 +10,8 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-import safetensors.torch
-import torch
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from attn_utils.widgets.on_demand import in_halves
 from tests.driving import settle
 
 from .bench import URL, Bench, site_of
@@ -202,19 +199,3 @@ def test_a_file_that_is_gone_is_named() -> None:
             "error": "The kernel cannot read ramp.safetensors: No such file or directory.",
         }
     )
-
-
-# ---- the bytes
-
-
-def test_tensors_are_written_as_a_safetensors_file() -> None:
-    tensors = {"a": torch.randn(3, 4), "naïve": torch.tensor(2.5), "empty": torch.zeros(0, 2)}
-    found = safetensors.torch.load(in_halves(tensors))
-    assert found.keys() == tensors.keys()
-    for name, tensor in tensors.items():
-        assert torch.equal(found[name], tensor.half())
-
-
-def test_numbers_beyond_half_precision_are_refused() -> None:
-    with pytest.raises(ValueError, match="big: expected numbers that half precision can hold"):
-        in_halves({"big": torch.tensor([1e6])})

@@ -10,6 +10,7 @@ import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,25 @@ import torch
 from torch import Tensor
 
 
-def half_bytes(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> bytes:
+def half_bytes(
+    tensors: Mapping[str, Tensor], about: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
     """Round tensors to half precision and lay them out; the same input gives the same bytes.
 
     Args:
         tensors: by name; they lie in the file in the order of their names.
         about: what the file says about itself.
+
+    Raises:
+        ValueError: a number is too large for half precision.
     """
     header: dict[str, Any] = {"__metadata__": dict(about)}
     numbers = b""
     for name, tensor in sorted(tensors.items()):
-        data = tensor.detach().numpy().astype("<f2").tobytes()
+        halves = tensor.detach().cpu().half()
+        if not halves.isfinite().all():
+            raise ValueError(f"{name}: expected numbers that half precision can hold")
+        data = halves.numpy().astype("<f2").tobytes()
         place = [len(numbers), len(numbers) + len(data)]
         header[name] = {"dtype": "F16", "shape": [*tensor.shape], "data_offsets": place}
         numbers += data
