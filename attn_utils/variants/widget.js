@@ -24,11 +24,12 @@ function render({ model, el, signal }) {
     now: () => computed({ ...data, ...w.state(ALL) }),
     hidings: new Map(), // losses with and without the first word, by the other controls
     painted: null, // the results that the maps show
+    colours: rampWithGrey(w.box), // until the theme changes
   };
   addControls(view);
   addPanels(view);
   onThemeChange(() => {
-    view.painted = null;
+    Object.assign(view, { painted: null, colours: rampWithGrey(w.box) });
     draw(view);
   }, signal);
   w.goals(goalsOf(view), () => view.hidings.clear());
@@ -122,7 +123,7 @@ const draw = (view) => {
   const which = Number(w.get("text")) - 1;
   if (results !== view.painted) {
     view.shades = colouredParts(results, heads, rows);
-    view.small.paint(view.shades, rampWithGrey(w.box));
+    view.small.paint(view.shades, view.colours);
     view.bill.draw(results, view.unchanged[which], sumsOf(view, results));
     noteHiding(view, results);
     tell(view, results);
