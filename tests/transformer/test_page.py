@@ -115,6 +115,7 @@ def test_any_letter_may_ask(watch: Watch) -> None:
     expect(box.locator(".aw-lw-next .aw-lw-title")).to_have_text("The next letter")
     same(page)
     box.get_by_role("button", name=re.compile("^layer 3, head 4: ")).click()
+    settle(page)
     weights = box.evaluate("e => e.numbers().weights").copy()
     darkest = max(range(68), key=lambda at: weights[11 * 68 + at])
     colours = line.locator("span").evaluate_all("all => all.map((e) => e.style.background)")
@@ -156,7 +157,7 @@ def test_goals(watch: Watch) -> None:
     text(page).press_sequentially("y was not in the house, and she was ")
     expect(reached).to_have_count(3)
     press(page, "Reset")
-    assert reached.count() == 0
+    expect(reached).to_have_count(0)
     assert watch.bad == []
 
 

@@ -101,6 +101,7 @@ def test_a_head_and_an_asking_word_are_chosen(bench: Bench) -> None:
     words.nth(30).click()
     assert bench.linked() == {"layer": 1, "head": 2, "query": 30}
     row = VariantLab().weights.reshape(2, 4, 64, 64)[0, 1, 30]
+    settle(bench.page)
     shades = [
         float(word.evaluate("e => e.style.getPropertyValue('--aw-weight')"))
         for word in words.all()[:64]
@@ -111,6 +112,7 @@ def test_a_head_and_an_asking_word_are_chosen(bench: Bench) -> None:
         f"attends most to {words.nth(int(row.argmax())).locator('.aw-name').text_content()}" in told
     )
     field(bench, "heads of keys and values").select_option("2")
+    settle(bench.page)
     names = [node.get_attribute("aria-label") or "" for node in maps.all()]
     shared = ["1 of 2", "1 of 2", "2 of 2", "2 of 2"]
     assert [name[-6:] for name in names] == shared * 2
@@ -120,6 +122,7 @@ def test_keys_do_it_all(bench: Bench) -> None:
     field(bench, WINDOWS[1]).focus()
     bench.page.keyboard.press("Home")
     bench.page.keyboard.press("ArrowRight")
+    settle(bench.page)
     big = bench.page.get_by_role("application", name="Attention.")
     big.focus()
     for _ in range(9):
