@@ -40,9 +40,11 @@ const stripOf = (w, h, name, badge) => {
   const { min, max } = w.spec("faders");
   const labels = { id: freshId(), ariaLabel: `fader of ${name}` };
   const fader = element("input", { type: "range", min, max, ...labels });
-  fader.addEventListener("input", () =>
-    w.set("faders", w.get("faders").with(h, onStep(Number(fader.value)))),
-  );
+  fader.addEventListener("input", () => {
+    const value = onStep(Number(fader.value));
+    fader.step = stepAt(value); // at once: the next key may come before the next frame
+    w.set("faders", w.get("faders").with(h, value));
+  });
   fader.addEventListener("change", () => w.commit());
   const lines = element("input", { type: "checkbox", ariaLabel: `lines of ${name}` });
   lines.addEventListener("change", () => {
