@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attn_utils.core.arguments import check_size, check_sizes, check_tensors, check_width
+from attn_utils.core.arguments import check_sizes, check_tensors, check_width
 from attn_utils.core.attend import attend, join_heads, split_heads
 from attn_utils.core.masks import causal_mask
 from attn_utils.positional_encoding import RotaryEmbedding
@@ -27,7 +27,7 @@ class LatentCache(NamedTuple):
     Example:
         >>> import torch
         >>> from attn_utils import LatentAttention
-        >>> attention = LatentAttention(64, num_heads=8, latent_dim=12, rotary_dim=4)
+        >>> attention = LatentAttention(64, 8, head_dim=8, latent_dim=12, rotary_dim=4)
         >>> _, cache = attention(torch.rand(1, 5, 64))
         >>> cache.latents.shape, cache.rotary_keys.shape
         (torch.Size([1, 5, 12]), torch.Size([1, 5, 4]))
@@ -54,15 +54,14 @@ class LatentAttention(nn.Module):
     Args:
         embed_dim: D.
         num_heads: H.
+        head_dim: d, width of a head's values and of its keys without the rotary part.
         latent_dim: c.
         rotary_dim: r, an even number.
-        head_dim: d, width of a head's values and of its keys without the rotary part; by default
-            D / H.
 
     Example:
         >>> import torch
         >>> from attn_utils import LatentAttention
-        >>> attention = LatentAttention(64, num_heads=8, latent_dim=12, rotary_dim=4)
+        >>> attention = LatentAttention(64, 8, head_dim=8, latent_dim=12, rotary_dim=4)
         >>> x = torch.rand(1, 5, 64)
         >>> output, cache = attention(x)
         >>> absorbed, _ = attention(x, absorbed=True)
@@ -75,33 +74,21 @@ class LatentAttention(nn.Module):
     """
 
     def __init__(
-        self,
-        embed_dim: int,
-        num_heads: int,
-        latent_dim: int,
-        rotary_dim: int,
-        *,
-        head_dim: int | None = None,
+        self, embed_dim: int, num_heads: int, head_dim: int, latent_dim: int, rotary_dim: int
     ) -> None:
         super().__init__()
-        D, H, c, r = check_sizes(
-            embed_dim=embed_dim, num_heads=num_heads, latent_dim=latent_dim, rotary_dim=rotary_dim
-        )
+        D, H, d = check_sizes(embed_dim=embed_dim, num_heads=num_heads, head_dim=head_dim)
+        c, r = check_sizes(latent_dim=latent_dim, rotary_dim=rotary_dim)
         if r % 2:
             raise ValueError(f"rotary_dim: expected an even number, got {r}")
-        if head_dim is None and D % H:
-            raise ValueError(f"num_heads: expected a divisor of embed_dim = {D}, got {H}")
-        d = D // H if head_dim is None else check_size("head_dim", head_dim)
-        self.embed_dim, self.num_heads, self.latent_dim, self.rotary_dim = D, H, c, r
-        self.head_dim = d
-        self.W_q = nn.Linear(D, H * d, bias=False)
-        self.W_qr = nn.Linear(D, H * r, bias=False)
-        self.W_c = nn.Linear(D, c, bias=False)
-        self.W_kr = nn.Linear(D, r, bias=False)
-        self.W_o = nn.Linear(H * d, D, bias=False)
+        self.embed_dim, self.num_heads, self.head_dim = D, H, d
+        self.latent_dim, self.rotary_dim = c, r
+        self.W_q = nn.Linear(D, H * (d + r), bias=False)  # of each head: d, then r for positions
+        self.W_c = nn.Linear(D, c + r, bias=False)  # the latent, then the key for positions
         self.norm_scale = nn.Parameter(torch.empty(c))
         self.W_uk = nn.Parameter(torch.empty(H, d, c))  # parameters, since one form transposes them
         self.W_uv = nn.Parameter(torch.empty(H, d, c))
+        self.W_o = nn.Linear(H * d, D, bias=False)
         self.rotary = RotaryEmbedding(r)
         self.reset_parameters()
 
@@ -139,16 +126,13 @@ class LatentAttention(nn.Module):
             raise ValueError(f"x: expected shape (B, T, D) with T ≥ 1, got {tuple(x.shape)}")
         past = 0 if cache is None else cache.latents.shape[1]
         positions = torch.arange(past, past + x.shape[1], device=x.device)
-        q, q_r = (split_heads(f(x), self.num_heads) for f in (self.W_q, self.W_qr))
-        latents = rms_norm(self.W_c(x), self.norm_scale, 1e-6)  # (B, T, c)
-        new = LatentCache(latents, self.rotary(self.W_kr(x), positions))
-        mask = None
+        q, q_r = split_heads(self.W_q(x), self.num_heads).tensor_split([self.head_dim], -1)
+        latents, k_r = self.W_c(x).tensor_split([self.latent_dim], -1)
+        new = LatentCache(rms_norm(latents, self.norm_scale, 1e-6), self.rotary(k_r, positions))
         if cache is not None:
             new = _append(cache, new)
-            mask = causal_mask(x.shape[1], past + x.shape[1], align="bottom-right", device=x.device)
-        W_uk, W_uv = self.W_uk.to(q.dtype), self.W_uv.to(q.dtype)
         heads, weights = _attend_to_latents(
-            q, self.rotary(q_r, positions), new, W_uk, W_uv, mask, absorbed, return_weights
+            q, self.rotary(q_r, positions), new, self.W_uk, self.W_uv, absorbed, return_weights
         )
         output = self.W_o(join_heads(heads))
         return (output, new) if weights is None else (output, new, weights)
@@ -160,13 +144,15 @@ def _attend_to_latents(
     cache: LatentCache,
     W_uk: Tensor,
     W_uv: Tensor,
-    mask: Tensor | None,
     absorbed: bool,
     return_weights: bool,
 ) -> tuple[Tensor, Tensor | None]:
     """Attend from (B, H, T, d) and (B, H, T, r) to the cache: the two forms."""
-    (H, d, _), r = W_uk.shape, q_r.shape[-1]
+    (H, d, _), (T, r) = W_uk.shape, q_r.shape[-2:]
+    W_uk, W_uv = W_uk.to(q.dtype), W_uv.to(q.dtype)
     latents, k_r = (part.unsqueeze(1) for part in cache)  # (B, 1, S, c), (B, 1, S, r)
+    S = latents.shape[2]
+    mask = None if S == T else causal_mask(T, S, align="bottom-right", device=q.device)
     if absorbed:
         q = q @ W_uk  # (B, H, T, d) @ (H, d, c) -> (B, H, T, c)
         k = v = latents.expand(-1, H, -1, -1)

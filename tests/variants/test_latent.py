@@ -13,9 +13,9 @@ from attn_utils import LatentAttention, LatentCache
 from tests.helpers import close, draw
 
 
-def make(D=6, H=2, c=5, r=4, dtype=torch.float64, **options):
+def make(D=6, H=2, d=3, c=5, r=4, dtype=torch.float64):
     torch.manual_seed(0)
-    module = LatentAttention(D, H, c, r, **options).to(dtype)
+    module = LatentAttention(D, H, d, c, r).to(dtype)
     with torch.no_grad():
         module.norm_scale.copy_(draw(c, seed=7))
     return module
@@ -36,15 +36,17 @@ def rotated(x, position):
 def by_loops(module, x):
     """One sequence (T, D)."""
     T, H, d, r = len(x), module.num_heads, module.head_dim, module.rotary_dim
-    latents = x @ module.W_c.weight.T
+    W_c, W_kr = module.W_c.weight.split([module.latent_dim, r])
+    W_q, W_qr = module.W_q.weight.view(H, d + r, -1).split([d, r], 1)
+    latents = x @ W_c.T
     latents = latents / (latents.square().mean(-1, keepdim=True) + 1e-6).sqrt() * module.norm_scale
-    k_r = [rotated(module.W_kr.weight @ x[t], t) for t in range(T)]
+    k_r = [rotated(W_kr @ x[t], t) for t in range(T)]
     outputs = []
     for t in range(T):
         heads = []
         for h in range(H):
-            q = (module.W_q.weight @ x[t])[h * d : (h + 1) * d]
-            q_r = rotated((module.W_qr.weight @ x[t])[h * r : (h + 1) * r], t)
+            q = W_q[h] @ x[t]
+            q_r = rotated(W_qr[h] @ x[t], t)
             scores = [q @ (module.W_uk[h] @ latents[s]) + q_r @ k_r[s] for s in range(t + 1)]
             weights = (torch.stack(scores) / math.sqrt(d + r)).softmax(0)
             heads.append(sum(weights[s] * (module.W_uv[h] @ latents[s]) for s in range(t + 1)))
@@ -54,7 +56,7 @@ def by_loops(module, x):
 
 @pytest.mark.parametrize("absorbed", [False, True])
 def test_both_forms_by_loops(absorbed):
-    module, x = make(head_dim=7), draw(2, 5, 6)
+    module, x = make(d=7), draw(2, 5, 6)
     want = torch.stack([by_loops(module, one) for one in x])
     close(module(x, absorbed=absorbed)[0], want)
     output, _, weights = module(x, absorbed=absorbed, return_weights=True)
@@ -80,7 +82,7 @@ def test_pieces_in_either_form_are_the_whole(pieces):
 
 def test_the_cache_and_the_rank():
     """c + r numbers a token; the keys of all heads side by side have rank c."""
-    module = make(D=64, H=8, c=12, r=4)
+    module = make(D=64, H=8, d=8, c=12, r=4)
     _, cache = module(draw(1, 40, 64))
     assert sum(part.numel() for part in cache) == 40 * (12 + 4)
     keys = torch.cat([cache.latents[0] @ W.T for W in module.W_uk], -1)
@@ -109,16 +111,12 @@ def test_deepseek_v2(absorbed):
     layer = theirs.DeepseekV2Attention(config, 0).eval()
     with torch.no_grad():
         layer.kv_a_layernorm.weight.copy_(draw(10))
-    module = LatentAttention(24, 3, 10, 4, head_dim=6)
-    W_q, W_qr = layer.q_proj.weight.view(3, 10, 24).split([6, 4], 1)
-    W_c, W_kr = layer.kv_a_proj_with_mqa.weight.split([10, 4])
+    module = LatentAttention(24, 3, 6, 10, 4)
     W_uk, W_uv = layer.kv_b_proj.weight.view(3, 12, 10).split([6, 6], 1)
     module.load_state_dict(
         {
-            "W_q.weight": W_q.flatten(0, 1),
-            "W_qr.weight": W_qr.flatten(0, 1),
-            "W_c.weight": W_c,
-            "W_kr.weight": W_kr,
+            "W_q.weight": layer.q_proj.weight,
+            "W_c.weight": layer.kv_a_proj_with_mqa.weight,
             "W_o.weight": layer.o_proj.weight,
             "norm_scale": layer.kv_a_layernorm.weight,
             "W_uk": W_uk,
@@ -138,15 +136,14 @@ def test_deepseek_v2(absorbed):
 def test_refusals():
     x = draw(2, 3, 6)
     for name, sizes in (
-        ("embed_dim", (0, 2, 5, 4)),
-        ("num_heads", (6, 4, 5, 4)),
-        ("latent_dim", (6, 2, 0.5, 4)),
-        ("rotary_dim", (6, 2, 5, 3)),
+        ("embed_dim", (0, 2, 3, 5, 4)),
+        ("num_heads", (6, 0, 3, 5, 4)),
+        ("head_dim", (6, 2, 0, 5, 4)),
+        ("latent_dim", (6, 2, 3, 0.5, 4)),
+        ("rotary_dim", (6, 2, 3, 5, 3)),
     ):
         with pytest.raises(ValueError, match=f"{name}: expected"):
             LatentAttention(*sizes)
-    with pytest.raises(ValueError, match="head_dim: expected"):
-        make(head_dim=0)
     with pytest.raises(ValueError, match=r"x: expected a width of 6, got shape \(2, 3, 5\)"):
         make()(x[..., 1:])
     with pytest.raises(ValueError, match=r"x: expected shape \(B, T, D\) with T ≥ 1"):

@@ -64,8 +64,8 @@ class _Absorbed(LatentAttention):
 
 MODULES = [
     Module(SinkAttention, (2,), heads(2, 4)),
-    Module(LatentAttention, (6, 2, 5, 4), lambda B, n: torch.randn(B, n, 6), faults=ROTARY),
-    Module(_Absorbed, (6, 2, 5, 4), lambda B, n: torch.randn(B, n, 6), faults=ROTARY),
+    Module(LatentAttention, (6, 2, 3, 5, 4), lambda B, n: torch.randn(B, n, 6), faults=ROTARY),
+    Module(_Absorbed, (6, 2, 3, 5, 4), lambda B, n: torch.randn(B, n, 6), faults=ROTARY),
     Module(Indexer, (6, 3), lambda B, n: torch.randn(B, n, 6)),
     Module(QKNorm, (4,), lambda B, n: heads(2, 4)(B, n)[:2]),
 ]
