@@ -23,10 +23,10 @@ const faultOf = (text, vocabulary) => {
 const CALLS = {
   maps: ({ tensors, runs }) =>
     listed(
-      runs.map(({ ids, layer, head }) => {
+      runs.map(({ ids, maps }) => {
         const run = startRun(tensors, ids);
         while (run.passed < PASSES) nextPass(run);
-        return mapOf(run, layer, head);
+        return maps.flatMap(([layer, head]) => Array.from(mapOf(run, layer, head)));
       }),
     ),
   // atoms as written and their tokens, bonds with their orders, sizes of rings
