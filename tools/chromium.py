@@ -9,7 +9,11 @@ import os
 import shutil
 import sys
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+# The headless shell, where it is installed, first: without a user's interface it is quicker.
+NAMES = (
+    *("chromium-headless-shell", "chrome-headless-shell"),
+    *("chromium", "chromium-browser", "google-chrome", "chrome"),
+)
 HINT = (
     "no Chromium found: install it (Debian: apt-get install chromium; macOS: "
     "brew install --cask chromium) or set CHROMIUM to the path of Chromium or Chrome"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import io
 import pickle
 import warnings
@@ -22,7 +23,7 @@ from tests.helpers import close
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Module:
     """How the contract builds and calls one kind of module.
 
@@ -276,6 +277,7 @@ def free_sizes(case: Module) -> Any:
     return tree_map(free, case.draw(), case.draw(B=3), case.draw(n=7))
 
 
+@functools.cache
 def exported(case: Module) -> torch.export.ExportedProgram:
     with torch.no_grad():
         return torch.export.export(case.made(), case.draw(), dynamic_shapes=free_sizes(case))

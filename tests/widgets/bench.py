@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import numpy as np
 import numpy.typing as npt
 from ipywidgets import Widget
-from matplotlib.image import imread
+from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Route
 
 from attn_utils.widgets.base import LiveWidget
@@ -39,7 +39,12 @@ html[data-theme="dark"] {
 }
 """
 
-Picture = npt.NDArray[np.float32]
+Picture = npt.NDArray[np.uint8]  # (height, width, 3)
+
+
+def picture_of(png: Path | io.BytesIO) -> Picture:
+    with Image.open(png) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def site_of(*widgets: LiveWidget) -> dict[str, str]:
@@ -128,11 +133,11 @@ class Bench:
     def saved_picture(self) -> Picture:
         with self.page.expect_download() as download:
             self.press("Save picture")
-        return np.asarray(imread(download.value.path()))[..., :3]
+        return picture_of(download.value.path())
 
     def screenshot(self, part: str) -> Picture:
         png = self.page.locator(part).screenshot()
-        return np.asarray(imread(io.BytesIO(png)))[..., :3]
+        return picture_of(io.BytesIO(png))
 
 
 def another(spec: dict[str, Any], value: Any) -> Any:
