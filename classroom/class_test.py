@@ -168,6 +168,10 @@ def intrude(thief: Visitor, owner: Visitor) -> list[str]:
     reached = [
         name for name, code in attempts.items() if not thief.is_refused(code, "PermissionError")
     ]
+    transport = "connect.get_connection_info(unpack=True)['transport']"
+    told = owner.evaluate(f"from ipykernel import connect; print({transport})")
+    if told != "ipc":  # to a port, every account of the machine can listen
+        reached.append("what another's kernel prints")
     if thief.status(f"/user/{owner.login}/api/contents/{secret}") not in (403, 404):
         reached.append("another's server over the web")
     return reached

@@ -102,11 +102,17 @@ else:
 
 c.Spawner.mem_limit = MEMORY
 c.Spawner.cmd = [str(ENVIRONMENT / "bin" / "jupyterhub-singleuser")]
-c.Spawner.args = ["--MappingKernelManager.cull_idle_timeout=3600"]
+c.Spawner.args = [
+    "--MappingKernelManager.cull_idle_timeout=3600",
+    # a kernel talks by files of its student's: every account of the machine can listen to a port
+    "--KernelManager.transport=ipc",
+]
 c.Spawner.default_url = "/lab"
 c.Spawner.notebook_dir = "~"
 c.Spawner.start_timeout = c.Spawner.http_timeout = 180
 c.Spawner.environment = {
+    # these files' names may have 107 characters, and 49 are a kernel's
+    "JUPYTER_RUNTIME_DIR": lambda spawner: f"{pwd.getpwnam(spawner.user.name).pw_dir}/.run",
     "OMP_NUM_THREADS": "1",
     "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, whatever a student has
     "PATH": f"{ENVIRONMENT / 'bin'}:/usr/local/bin:/usr/bin:/bin",
