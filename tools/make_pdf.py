@@ -35,7 +35,7 @@ def print_page(page: Page, file: Path) -> bytes:
         page.wait_for_selector("html[data-live-host=ready]")
     page.evaluate(OPEN_ALL)
     page.emulate_media(media="print", color_scheme="light")
-    page.evaluate("window.MathJax?.startup?.promise.then(() => MathJax.typesetPromise())")
+    page.evaluate("window.typesetFormulas?.()")  # those that nobody has scrolled to
     return page.pdf(
         format="A4",
         print_background=True,
