@@ -47,4 +47,5 @@ def random_lab(draw: random.Random, rule: str) -> ScoringExplorer:
 def test_random_states_equal_the_package(javascript: JavaScript, rule: str) -> None:
     draw = random.Random(RULES.index(rule))
     labs = [random_lab(draw, rule) for _ in range(60)]
-    equal_references(javascript, COMPUTE, labs, STATE)
+    # p log p and p (1 − p) of a weight near 1, which is rounded to a part of 1
+    equal_references(javascript, COMPUTE, labs, STATE, terms={"spread": 1.0})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,12 @@ def equal_references(
     widgets: Sequence[LiveWidget],
     names: Sequence[str],
     within: float = DOUBLE,
+    terms: Mapping[str, float] | None = None,
 ) -> None:
     """Compute all widgets' states, the traits in ``names``, and compare with the references.
 
-    ``within`` is relative to the largest finite number of a result; NaN has to stand where the
+    ``within`` is relative to the largest finite number of a result, or to the size of what it is
+    the sum or difference of, if ``terms`` says that this is larger. NaN has to stand where the
     reference has NaN.
     """
     states = [{name: getattr(widget, name) for name in names} for widget in widgets]
@@ -32,7 +34,7 @@ def equal_references(
         assert found.keys() == expected.keys()
         for name, tensor in expected.items():
             want = tensor.detach().double().flatten().numpy()
-            size = np.abs(want[np.isfinite(want)]).max(initial=1e-12)
+            size = np.abs(want[np.isfinite(want)]).max(initial=(terms or {}).get(name, 1e-12))
             np.testing.assert_allclose(
                 found[name], want, rtol=0, atol=within * size, err_msg=f"{name} of {state}"
             )
