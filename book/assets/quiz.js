@@ -57,7 +57,8 @@
     const where = keeps
       ? "This browser remembers it, and nobody else knows."
       : "This browser remembers nothing: it is gone when you leave the page.";
-    return `Answered ${taken.length} of ${questions.size}, ${right.length} right at the first try. ${where}`;
+    const answered = `Answered ${taken.length} of ${questions.size}`;
+    return `${answered}, ${right.length} right at the first try. ${where}`;
   };
 
   const startQuiz = (page, choices) => {

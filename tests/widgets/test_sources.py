@@ -9,8 +9,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
     file
-    for folder in ("attn_utils", "book/_ext", "tests")
+    for folder in ("attn_utils", "book/_ext", "book/assets", "tests")
     for file in ROOT.glob(f"{folder}/**/*.js")
+    if "vendor" not in file.parts
 )
 
 
