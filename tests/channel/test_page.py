@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page
 from attn_utils.channel.widget import PIXELS, start_pixels
 from attn_utils.widgets import GateExplorer
 from tests.driving import move_slider, settle
-from tests.pages import Watch
+from tests.pages import ALONE, Watch
 
 PATH = "book/10-channel-attention.html"
 RESULTS = ("means", "hidden", "gates", "output")
@@ -47,7 +47,7 @@ def agrees(page: Page, **controls: Any) -> None:
 
 
 def test_painting_with_the_mouse(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     canvas = tile(page, 6)
     canvas.scroll_into_view_if_needed()
     area = canvas.bounding_box()
@@ -67,7 +67,7 @@ def test_painting_with_the_mouse(watch: Watch) -> None:
 
 
 def test_painting_by_keys(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     tile(page, 4).focus()
     page.keyboard.press("ArrowUp")
     page.keyboard.press(" ")
@@ -96,7 +96,7 @@ def test_painting_with_a_finger(phone: Any, site: str) -> None:
 
 
 def test_goals_can_be_reached(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
     assert reached(page) == ""
     tile(page, 3).focus()
@@ -127,7 +127,7 @@ def test_goals_can_be_reached(watch: Watch) -> None:
 
 
 def test_the_line_of_counts_and_what_is_hidden(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
     line = box.locator(".aw-count")
     box.get_by_label("reduction r").select_option("2")

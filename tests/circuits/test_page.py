@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page
 
 from attn_utils.widgets import CircuitBench
 from tests.driving import settle
-from tests.pages import Watch
+from tests.pages import ALONE, Watch
 
 PATH = "book/16-circuits.html"
 
@@ -50,7 +50,7 @@ def letters(page: Page) -> list[tuple[str, str]]:
 
 
 def test_a_pattern_is_typed_and_continued(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     typed(page).fill("quartz")
     agree(page, CircuitBench(pattern="quartz"))
     rows = letters(page)
@@ -66,7 +66,7 @@ def test_a_pattern_is_typed_and_continued(watch: Watch) -> None:
 
 
 def test_heads_are_switched_off_and_shown(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     switch(page, 1, 1).uncheck()
     agree(page, CircuitBench(heads=[0, 1, 1, 1, 1, 1, 1, 1]))
     caption = bench(page).locator("figcaption").first
@@ -82,14 +82,14 @@ def test_heads_are_switched_off_and_shown(watch: Watch) -> None:
 
 @pytest.mark.parametrize("key_source", CircuitBench.key_source.options[1:])
 def test_keys_of_layer_2(watch: Watch, key_source: str) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     keys(page).select_option(key_source)
     agree(page, CircuitBench(key_source=key_source))
     assert watch.bad == []
 
 
 def test_a_cell_marks_its_letters(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     canvas = bench(page).locator(".aw-heatmap canvas").first
     canvas.focus()
     page.keyboard.press("ArrowDown")
@@ -106,7 +106,7 @@ def test_a_cell_marks_its_letters(watch: Watch) -> None:
 
 
 def test_goals(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     assert reached(page) == ""
     typed(page).fill("banana")
     assert "find a pattern" in reached(page)

@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from attn_utils.widgets import CostCalculator
 from tests.driving import settle
-from tests.pages import Watch
+from tests.pages import ALONE, Watch
 
 PATH = "book/14-cost-of-attention.html"
 
@@ -30,7 +30,7 @@ def numbers(page: Page) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
 def opened(watch: Watch, **controls: Any) -> Page:
     """Open the page in a state, by its link."""
     query = "&".join(f"{name}={quote(json.dumps(value))}" for name, value in controls.items())
-    return watch.open(f"{PATH}#cost-calculator?{query}" if controls else PATH)
+    return watch.open(f"{PATH}{ALONE}#cost-calculator?{query}" if controls else PATH + ALONE)
 
 
 def agree(found: dict[str, Any], **controls: Any) -> None:
@@ -41,7 +41,7 @@ def agree(found: dict[str, Any], **controls: Any) -> None:
 
 
 def test_typing_choosing_and_arrow_keys(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     field = calculator(page).get_by_label("tokens n")
     field.fill("3000")
     calculator(page).get_by_label("width D").select_option("1024")
@@ -72,8 +72,7 @@ def test_typing_choosing_and_arrow_keys(watch: Watch) -> None:
 
 
 def test_dragging_the_number_of_tokens(watch: Watch) -> None:
-    page = watch.open(PATH)
-    page.wait_for_load_state("networkidle")  # nothing moves the page any more
+    page = watch.open(PATH + ALONE)
     marker = calculator(page).get_by_role("slider", name="on the curves of operations")
     marker.scroll_into_view_if_needed()
     area = marker.bounding_box()
@@ -123,7 +122,7 @@ def test_no_goal_is_reached_by_a_near_miss(watch: Watch) -> None:
 
 
 def test_everywhere_without_sideways_scrolling(watch_everywhere: Watch) -> None:
-    page = opened(watch_everywhere, n=1_048_576, width=16384, batch=256, memory=1)
+    page = watch_everywhere.open(f"{PATH}#cost-calculator?n=1048576&width=16384&batch=256&memory=1")
     settle(page)
     assert calculator(page).evaluate("e => e.scrollWidth - e.clientWidth") <= 1
     assert "does not fit" in calculator(page).locator(".aw-memory").inner_text()

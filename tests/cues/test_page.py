@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page
 
 from tests.driving import move_slider, settle
-from tests.pages import Watch
+from tests.pages import ALONE, Watch
 
 PATH = "book/01-attention-cues.html"
 
@@ -28,7 +28,7 @@ def move(page: Page, label: str, value: float) -> None:
 
 
 def test_the_dial_passes_through_the_three_kinds_of_pooling(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     explorer(page).get_by_label("something to").select_option("read")
     for at, words in ((0, "average pooling"), (1, "saliency only"), (2, "query only")):
         move(page, "one dial for both", at)
@@ -45,7 +45,7 @@ def test_the_dial_passes_through_the_three_kinds_of_pooling(watch: Watch) -> Non
 
 
 def test_keyboard_alone(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
     gain = box.get_by_label("query gain", exact=True)
     gain.focus()
@@ -64,7 +64,7 @@ def test_keyboard_alone(watch: Watch) -> None:
 
 
 def test_painting_with_the_pointer(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     before = weights(page)
     book = explorer(page).get_by_role("slider", name="book", exact=True)
     book.scroll_into_view_if_needed()
@@ -79,7 +79,7 @@ def test_painting_with_the_pointer(watch: Watch) -> None:
 
 
 def test_a_tap_counts_and_reset_forgets_the_brush(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
     glass = box.get_by_role("slider", name="glass of water")
     glass.scroll_into_view_if_needed()

@@ -11,7 +11,7 @@ import numpy as np
 from playwright.sync_api import Locator, Page
 
 from tests.driving import settle
-from tests.pages import Watch
+from tests.pages import ALONE, Watch
 
 PATH = "book/04-decoder-attention.html"
 
@@ -45,7 +45,7 @@ def reached(page: Page) -> str:
 
 
 def test_typing(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     type_text(page, "3 march 2019")
     assert written(page) == "2019-03-03"
     type_text(page, "21 October 1983")
@@ -83,7 +83,7 @@ def test_typing(watch: Watch) -> None:
 
 
 def test_stepping_by_keys_and_pointer(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
     buttons = box.locator(".aw-al-written button")
 
@@ -131,7 +131,7 @@ def test_stepping_by_keys_and_pointer(watch: Watch) -> None:
 
 
 def test_goals(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     assert reached(page) == ""
     box = explorer(page)
     for which in (5, 6):

@@ -18,7 +18,7 @@ from attn_utils import VisionTransformer
 from attn_utils.explain.widget import bitmap_of, pack, unpack
 from attn_utils.widgets import DigitReader
 from tests.driving import settle
-from tests.pages import SITE, Watch, new_context
+from tests.pages import ALONE, SITE, Watch, new_context
 
 PATH = "book/13-reading-attention.html"
 EMPTY = "0" * 256
@@ -125,7 +125,7 @@ def reached(page: Page) -> str:
 
 
 def test_examples_are_read(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     assert len(examples()) == 12
     for k, (_, label) in enumerate(examples()):
         reader(page).locator(".aw-example").nth(k).click()
@@ -140,7 +140,7 @@ def test_examples_are_read(watch: Watch) -> None:
 
 
 def test_a_drawing_is_read_and_equals_torch(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     press(page, "Clear")
     found = same(page, expected(drawing=EMPTY))
     assert sum(found["seen"]) == 0
@@ -159,7 +159,7 @@ def test_a_drawing_is_read_and_equals_torch(watch: Watch) -> None:
 
 
 def test_the_answer_follows_the_pen_before_it_is_lifted(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     press(page, "Clear")
     area = paper(page).bounding_box()
     assert area
@@ -177,7 +177,7 @@ def test_the_answer_follows_the_pen_before_it_is_lifted(watch: Watch) -> None:
 
 
 def test_eraser_undo_and_clear(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     press(page, "Clear")
     stroke(page, [(16, 4), (16, 28)])
     line = linked(page)["drawing"]
@@ -200,7 +200,7 @@ def test_eraser_undo_and_clear(watch: Watch) -> None:
 
 
 def test_keys_draw_and_rub_out(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     press(page, "Clear")
     paper(page).focus()
     page.keyboard.press("ArrowUp")
@@ -261,7 +261,7 @@ def test_a_finger_draws_and_does_not_scroll(phone: Any, site: str) -> None:
 
 
 def test_maps_and_asking_patches(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     python = expected()
     layers, heads = len(python._model.blocks), python._sizes[2]
     maps = reader(page).locator(".aw-map")
@@ -304,7 +304,7 @@ def test_maps_and_asking_patches(watch: Watch) -> None:
 
 
 def test_goals(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     assert reached(page) == ""
     # a seven by hand, traced from a test image with dabs of the pen, is the reader's own
     seven = next(drawing for drawing, label in examples() if label == 7)
@@ -344,12 +344,12 @@ def trace(page: Page, bitmap: Any) -> None:
 def test_links_reopen_and_refuse_nonsense(watch: Watch) -> None:
     bitmap = bitmap_of(np.arange(64).reshape(8, 8) % 17)
     state = f'drawing="{pack(bitmap)}"&fit=true&layer=2&head=3'
-    page = watch.open(f"{PATH}#digit-reader?{state}")
+    page = watch.open(f"{PATH}{ALONE}#digit-reader?{state}")
     same(page, expected(drawing=bitmap, fit=True))
     pressed = reader(page).locator('.aw-map[aria-pressed="true"]')
     assert (pressed.get_attribute("aria-label") or "").startswith("layer 2, head 3")
     page.goto("about:blank")
-    page = watch.open(f'{PATH}#digit-reader?drawing="zz%3Cb>"&layer=77&query=-1&fit=2')
+    page = watch.open(f'{PATH}{ALONE}#digit-reader?drawing="zz%3Cb>"&layer=77&query=-1&fit=2')
     same(page, expected())
     assert watch.bad == []
 
@@ -358,7 +358,7 @@ def test_copied_python_rebuilds_the_state(browser: Browser, site: str) -> None:
     with new_context(browser) as context:
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         watch = Watch(context, site)
-        page = watch.open(PATH)
+        page = watch.open(PATH + ALONE)
         press(page, "Clear")
         stroke(page, SEVEN)
         drawing = linked(page)["drawing"]

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page
 
 from attn_utils.widgets import HeadExplorer
 from tests.driving import move_slider, settle
-from tests.pages import Watch
+from tests.pages import ALONE, Watch
 
 PATH = "book/07-multi-head-attention.html"
 RESULTS = ("logits", "predicted", "accuracy")
@@ -49,7 +49,7 @@ def agree(page: Page, widget: HeadExplorer) -> None:
 
 
 def test_faders_mute_and_solo(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
     tally = box.locator(".aw-tally")
     assert "Right on 40 of 40" in (tally.text_content() or "")
@@ -78,7 +78,7 @@ def test_faders_mute_and_solo(watch: Watch) -> None:
 
 
 def test_lines_follow_query_faders_and_ticks(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
 
     def widths() -> np.ndarray:  # (H, S): what is drawn for the chosen query
@@ -121,7 +121,7 @@ def test_lines_follow_query_faders_and_ticks(watch: Watch) -> None:
 
 
 def test_examples_can_be_leafed_through(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
     example = box.get_by_label("example", exact=True)
     press(page, "previous example")
@@ -148,7 +148,7 @@ def test_examples_can_be_leafed_through(watch: Watch) -> None:
 
 
 def test_the_answer_is_covered_until_guessed(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
     classes = box.locator(".aw-class")
     assert classes.first.is_disabled()
@@ -178,7 +178,7 @@ def test_the_answer_is_covered_until_guessed(watch: Watch) -> None:
 
 
 def test_goals_can_be_reached(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     assert reached(page) == ""
     press(page, "Mute everybody")
     assert "does not need" in reached(page)
@@ -202,7 +202,7 @@ def test_goals_can_be_reached(watch: Watch) -> None:
 
 
 def test_the_trained_heads(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     found = numbers(page, 1)
     assert found["logits"].shape == (700,)
     assert found["accuracy"][0] > 0.9

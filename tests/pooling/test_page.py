@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from attn_utils.widgets import KernelRegressionExplorer
 from tests.driving import come_to_rest, settle
-from tests.pages import Watch
+from tests.pages import ALONE, Watch
 
 PATH = "book/02-attention-pooling.html"
 NAME = "kernel-regression-explorer"
@@ -40,7 +40,7 @@ def data(page: Page) -> dict[str, list[float]]:
 
 def open_with(watch: Watch, **controls: Any) -> Page:
     query = "&".join(f"{name}={quote(json.dumps(value))}" for name, value in controls.items())
-    return watch.open(f"{PATH}#{NAME}?{query}")
+    return watch.open(f"{PATH}{ALONE}#{NAME}?{query}")
 
 
 def agrees(page: Page, widget: KernelRegressionExplorer) -> None:
@@ -81,7 +81,7 @@ def drag(page: Page, handle: Locator, right: float, down: float) -> None:
 
 
 def test_dragging_points_query_and_bandwidth(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
     before = copied(page)
     i = lonely(before)
@@ -99,14 +99,14 @@ def test_dragging_points_query_and_bandwidth(watch: Watch) -> None:
 
 
 def test_a_point_stays_inside_the_plane(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     i = lonely(copied(page))
     drag(page, explorer(page).get_by_role("slider", name=f"point {i + 1}", exact=True), -900, 0)
     assert copied(page).x[i] == 0.0
 
 
 def test_keyboard_alone(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
     start = copied(page)
     for name, keys in (
@@ -135,7 +135,7 @@ def test_keyboard_alone(watch: Watch) -> None:
 
 
 def test_the_matrix_names_its_cells_and_moves_the_query(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
     start = KernelRegressionExplorer(**data(page))
     box.locator(".aw-heatmap canvas").first.focus()
@@ -153,7 +153,7 @@ def test_the_matrix_names_its_cells_and_moves_the_query(watch: Watch) -> None:
 
 
 def test_an_overshooting_step_says_so(watch: Watch) -> None:
-    top = KernelRegressionExplorer(**data(watch.open(PATH)))._own_bounds["learning_rate"][1]
+    top = KernelRegressionExplorer(**data(watch.open(PATH + ALONE)))._own_bounds["learning_rate"][1]
     watch.page.goto("about:blank")
     page = open_with(watch, bandwidth=1.7, learning_rate=top)
     explorer(page).get_by_role("button", name="One gradient step on w").click()
@@ -167,7 +167,7 @@ def test_an_overshooting_step_says_so(watch: Watch) -> None:
 
 
 def test_few_tab_stops_and_a_bandwidth_that_the_text_asks_for(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
     assert box.locator(".aw-point[tabindex='0']").count() == 1
     first = box.locator(".aw-point").first
@@ -186,7 +186,7 @@ def test_few_tab_stops_and_a_bandwidth_that_the_text_asks_for(watch: Watch) -> N
 
 
 def test_only_the_gaussian_learns(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     button = explorer(page).get_by_role("button", name="One gradient step on w")
     assert button.is_enabled()
     explorer(page).get_by_label("kernel", exact=True).select_option("boxcar")
@@ -214,7 +214,7 @@ def test_an_empty_window_is_a_gap_and_is_said(watch: Watch) -> None:
 
 
 def test_goals_can_be_reached_and_are_not_from_the_start(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     assert explorer(page).locator(".aw-reached").count() == 0
     widget = KernelRegressionExplorer(**data(page))
     best = float(widget.bandwidths()[int(widget.loo_curve.argmin())])

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page
 
 from attn_utils.widgets import PositionExplorer
 from tests.driving import move_slider, settle
-from tests.pages import Watch
+from tests.pages import ALONE, Watch
 
 PATH = "book/06-positional-encoding.html"
 RESULTS = ("vector", "matrix", "scores", "curve", "outputs", "changes")
@@ -40,7 +40,7 @@ def reached(page: Page) -> str:
 
 
 def test_sliders_and_keys(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     position = explorer(page).get_by_label("position", exact=True)
     position.focus()
     for _ in range(3):
@@ -56,7 +56,7 @@ def test_sliders_and_keys(watch: Watch) -> None:
 
 
 def test_a_click_into_the_matrix_goes_there(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     map_ = explorer(page).get_by_role("application").first
     map_.scroll_into_view_if_needed()
     area = map_.bounding_box()
@@ -67,7 +67,7 @@ def test_a_click_into_the_matrix_goes_there(watch: Watch) -> None:
 
 
 def test_words_move_and_keep_their_outputs(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
     names = box.locator(".aw-word")
     before = numbers(page)["outputs"].reshape(5, 8)
@@ -94,7 +94,7 @@ def test_words_move_and_keep_their_outputs(watch: Watch) -> None:
 
 
 def test_beyond_the_table(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     choose(page, "learned")
     move(page, "position", 64)
     settle(page)
@@ -107,7 +107,7 @@ def test_beyond_the_table(watch: Watch) -> None:
 
 
 def test_goals_can_be_reached(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     assert reached(page) == ""
     move(page, "position", 44)
     assert "fastest hand" in reached(page)
@@ -118,12 +118,12 @@ def test_goals_can_be_reached(watch: Watch) -> None:
     assert "fall to half" in reached(page)
     assert "nearly the same" not in reached(page)
     page.goto("about:blank")
-    page = watch.open(f"{PATH}#position-explorer?width=4&base=49")
+    page = watch.open(f"{PATH}{ALONE}#position-explorer?width=4&base=49")
     assert "nearly the same" in reached(page)
 
 
 def test_a_link_to_an_order_that_is_none_changes_nothing(watch: Watch) -> None:
-    page = watch.open(f"{PATH}#position-explorer?order=[0,0,1,2,3]&positions_on=true")
+    page = watch.open(f"{PATH}{ALONE}#position-explorer?order=[0,0,1,2,3]&positions_on=true")
     assert numbers(page)["changes"].max() == 0
     names = explorer(page).locator(".aw-word").all_text_contents()
     assert names == ["old", "dog", "bites", "young", "man"]
@@ -146,7 +146,7 @@ def test_fits_and_reset(watch_everywhere: Watch) -> None:
 
 def test_reset_stops_the_running_clocks(watch: Watch) -> None:
     watch.page.emulate_media(reduced_motion="no-preference")
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page)
     position = box.get_by_label("position", exact=True)
     box.get_by_role("button", name="Run the clocks").click()

@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from attn_utils.widgets import ScoringExplorer
 from tests.driving import settle
-from tests.pages import Watch
+from tests.pages import ALONE, Watch
 
 PATH = "book/03-scoring-functions.html"
 
@@ -31,11 +31,11 @@ def numbers(page: Page) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
 def opened(watch: Watch, **controls: Any) -> Page:
     """Open the page in a state, by its link."""
     query = "&".join(f"{name}={quote(json.dumps(value))}" for name, value in controls.items())
-    return watch.open(f"{PATH}#scoring-explorer?{query}" if controls else PATH)
+    return watch.open(f"{PATH}{ALONE}#scoring-explorer?{query}" if controls else PATH + ALONE)
 
 
 def test_keyboard_alone(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     before = numbers(page)
     query = lab(page).get_by_role("slider", name="query")
     query.focus()
@@ -61,7 +61,7 @@ def test_keyboard_alone(watch: Watch) -> None:
 
 
 def test_dragging_the_query(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     page.wait_for_load_state("networkidle")  # nothing moves the page any more
     query = lab(page).get_by_role("slider", name="query")
     query.scroll_into_view_if_needed()
@@ -106,7 +106,7 @@ def test_the_temperature_comes_back_to_one(watch: Watch) -> None:
 
 
 def test_no_goal_is_reached_at_the_start(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     settle(page)
     assert lab(page).locator(".aw-reached").count() == 0
     for d in (8, 16):  # neighbours of the right stop

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page
 
 from attn_utils.widgets import SelfAttentionExplorer
 from tests.driving import move_slider, settle
-from tests.pages import Watch
+from tests.pages import ALONE, Watch
 
 PATH = "book/05-self-attention.html"
 RESULTS = ("scores", "weights", "output", "row_sums", "leaked")
@@ -60,7 +60,7 @@ def reached(page: Page) -> str:
 
 
 def test_the_slider_of_the_chosen_mask_is_shown(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     valid, reach = (
         studio(page).get_by_label(name, exact=True) for name in ("valid tokens", "reach")
     )
@@ -74,7 +74,7 @@ def test_the_slider_of_the_chosen_mask_is_shown(watch: Watch) -> None:
 
 
 def test_the_worked_example_is_shown(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     for name, entries in {
         "q": ["1.00", "2.00", "1.00", "1.00"],
         "raw": ["1.00", "2.00", "1.00", "1.00"],
@@ -86,7 +86,7 @@ def test_the_worked_example_is_shown(watch: Watch) -> None:
 
 
 def test_entries_can_be_typed_dragged_and_stepped(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     entry = studio(page).get_by_label("a, token 2 a2, column 2")
     entry.fill("1.5")
     same(page, SelfAttentionExplorer(inputs=[1, 1, 1, 1.5]))
@@ -111,7 +111,7 @@ def test_entries_can_be_typed_dragged_and_stepped(watch: Watch) -> None:
 
 
 def test_click_and_keys_forbid_cells(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     press(page, 0, 1)
     cells = np.ones((8, 8))
     cells[0, 1] = 0
@@ -132,7 +132,7 @@ def test_click_and_keys_forbid_cells(watch: Watch) -> None:
 
 
 def test_every_number_is_explained(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     for name, part in {
         "q": "q₁, number 1: 1.00·1.00 + 1.00·0.00 = 1.00",
         "raw": "q₁ · k₁ = 1.00·1.00 + 2.00·0.00 = 1.00",
@@ -149,7 +149,7 @@ def test_every_number_is_explained(watch: Watch) -> None:
 
 
 def test_goals(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     assert reached(page) == ""
     press(page, 1, 0)  # a weight of 1, but by force
     assert reached(page) == ""
@@ -172,7 +172,7 @@ def test_goals(watch: Watch) -> None:
 
 
 def test_predict_then_reveal(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     studio(page).get_by_role("button", name="Step by step").click()
     settle(page)
     assert set(matrix(page, "q").locator(".aw-entry").all_text_contents()) == {"?"}
@@ -198,7 +198,7 @@ def test_predict_then_reveal(watch: Watch) -> None:
 
 
 def test_words_are_text_and_link_reopens_them(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     studio(page).get_by_label("tokens", exact=True).fill('<img src=x onerror="alert(1)"> cat')
     studio(page).get_by_label("mask", exact=True).select_option("causal")
     settle(page)
@@ -215,7 +215,7 @@ def test_words_are_text_and_link_reopens_them(watch: Watch) -> None:
 
 
 def test_too_many_words_and_none(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     field = studio(page).get_by_label("tokens", exact=True)
     field.fill("a b c d e f g h i j")
     same(page, SelfAttentionExplorer(words="a b c d e f g h"))
@@ -230,7 +230,7 @@ def test_too_many_words_and_none(watch: Watch) -> None:
 
 
 def test_reset(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     studio(page).get_by_role("button", name="A sentence").click()
     press(page, 0, 1)
     studio(page).get_by_role("button", name="Reset").click()

@@ -9,7 +9,7 @@ import numpy as np
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.driving import settle
-from tests.pages import Watch
+from tests.pages import ALONE, Watch
 
 PATH = "book/11-spatial-attention.html"
 
@@ -58,7 +58,7 @@ def reached(page: Page) -> str:
 
 
 def test_the_page_shows_the_trained_net(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     found = numbers(page)
     assert found["share"][0] > 0.5
     assert len(found["gate"]) == 15 * 15
@@ -68,7 +68,7 @@ def test_the_page_shows_the_trained_net(watch: Watch) -> None:
 
 
 def test_dragging_moves_the_mask(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     before, start = numbers(page), places(page)
     gate = np.array(before["gate"]).reshape(15, 15)
     centre = np.argwhere(gate > 0.5 * gate.max()).mean(0)
@@ -86,13 +86,13 @@ def test_dragging_moves_the_mask(watch: Watch) -> None:
 
 
 def test_objects_stay_inside_the_scene(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     drag(page, 0, -40, 60)
     assert places(page)[0] == (0, 20)
 
 
 def test_keys(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     start = places(page)
     handle = object_of(page, 0)
     handle.focus()
@@ -106,7 +106,7 @@ def test_keys(watch: Watch) -> None:
 
 
 def test_kernel_and_channel_gate(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     large = numbers(page)
     mask(page).get_by_label("kernel size").select_option("3")
     small = numbers(page)
@@ -122,7 +122,7 @@ def test_kernel_and_channel_gate(watch: Watch) -> None:
 
 
 def test_goals(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     assert reached(page) == ""
     drag(page, 0, 0, 10)
     drag(page, 0, 10, 0)
@@ -133,7 +133,7 @@ def test_goals(watch: Watch) -> None:
 
 def test_a_finger_drags_and_does_not_scroll(phone: BrowserContext, site: str) -> None:
     watch = Watch(phone, site)
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     handle = object_of(page, 0)
     handle.scroll_into_view_if_needed()
     start, scrolled = places(page)[0], page.evaluate("scrollY")

@@ -13,7 +13,7 @@ from attn_utils import load_writer
 from attn_utils.transformer.widget import CONTEXT, START, vocabulary
 from attn_utils.widgets import LiveWriter
 from tests.driving import load_files, move_slider, settle
-from tests.pages import SITE, Watch
+from tests.pages import ALONE, SITE, Watch
 
 PATH = "book/09-transformer.html"
 PIECE = re.compile(r"/_static/live/[0-9a-f]{12}-\d+\.js$")
@@ -48,7 +48,7 @@ def press(page: Page, name: str) -> None:
 def test_the_model_is_loaded_when_the_reader_asks(watch: Watch) -> None:
     pieces: list[str] = []
     watch.page.on("request", lambda r: pieces.append(r.url) if PIECE.search(r.url) else None)
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     first = writer(page).locator(".aw-lw-bar").first
     expect(first).to_have_attribute("aria-label", re.compile(r"^write “a”: probability 0\.2\d$"))
     expect(writer(page).get_by_role("button", name="One letter")).to_be_disabled()
@@ -65,7 +65,7 @@ def test_the_model_is_loaded_when_the_reader_asks(watch: Watch) -> None:
 
 
 def test_it_writes_as_generate_does(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = opened(page)
     move_slider(box.get_by_label("temperature"), 0)
     for _ in range(3):
@@ -88,7 +88,7 @@ def test_it_writes_as_generate_does(watch: Watch) -> None:
 
 
 def test_a_pressed_bar_writes_its_letter(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = opened(page)
     box.locator(".aw-lw-bar").first.click()
     expect(text(page)).to_have_value(START + "a")
@@ -100,7 +100,7 @@ def test_a_pressed_bar_writes_its_letter(watch: Watch) -> None:
 
 
 def test_any_letter_may_ask(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = opened(page)
     line = box.get_by_role("slider", name="the letter that asks")
     line.locator("[data-at='5']").click()
@@ -124,7 +124,7 @@ def test_any_letter_may_ask(watch: Watch) -> None:
 
 
 def test_characters_that_it_does_not_know_are_named(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = opened(page)
     text(page).fill("Mr. Ünal has 7 cats")
     expect(box.locator("p[role=status]")).to_have_text(
@@ -142,7 +142,7 @@ def test_characters_that_it_does_not_know_are_named(watch: Watch) -> None:
 
 
 def test_goals(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = opened(page)
     reached = box.locator(".aw-reached")
     text(page).fill("Mr. Darc")  # not from an empty text

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page
 
 from attn_utils.widgets import PatchExplorer
 from tests.driving import move_slider, settle
-from tests.pages import Watch
+from tests.pages import ALONE, Watch
 
 PATH = "book/12-vision-transformer.html"
 
@@ -29,11 +29,11 @@ def numbers(page: Page, which: int = 0) -> dict[str, np.ndarray[Any, np.dtype[np
 def opened(watch: Watch, **controls: Any) -> Page:
     """Open the page in a state, by its link."""
     query = "&".join(f"{name}={quote(json.dumps(value))}" for name, value in controls.items())
-    return watch.open(f"{PATH}#patch-explorer?{query}" if controls else PATH)
+    return watch.open(f"{PATH}{ALONE}#patch-explorer?{query}" if controls else PATH + ALONE)
 
 
 def test_keyboard_alone(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     picture = explorer(page).get_by_label("Image in 14 by 14 patches")
     picture.focus()
     for key in ("ArrowUp", "ArrowRight", "ArrowRight"):
@@ -62,7 +62,7 @@ def test_keyboard_alone(watch: Watch) -> None:
 
 
 def test_a_click_lets_a_patch_ask(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     page.wait_for_load_state("networkidle")
     canvas = explorer(page).locator("canvas[role=application]").first
     canvas.scroll_into_view_if_needed()
@@ -94,7 +94,7 @@ def test_goals_check_themselves(watch: Watch, goal: str) -> None:
 
 
 def test_the_head_that_does_not_ask_is_found_by_moving(watch: Watch) -> None:
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     settle(page)
     assert explorer(page).locator(".aw-reached").count() == 0
     picture = explorer(page).get_by_label("Image in 14 by 14 patches")
@@ -112,7 +112,7 @@ def test_the_head_that_does_not_ask_is_found_by_moving(watch: Watch) -> None:
 
 def test_a_trained_model_s_weights(watch: Watch) -> None:
     """The second explorer of the page: rows sum to 1, and the rollout is the product."""
-    page = watch.open(PATH)
+    page = watch.open(PATH + ALONE)
     box = explorer(page, 1)
     found = numbers(page, 1)
     assert found["counts"].tolist() == [17, 4, 240, 816, 289]
