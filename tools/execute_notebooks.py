@@ -165,7 +165,8 @@ def execute_missing(root: Path, build: Path, *, again_if_noisy: bool = False) ->
     with ProcessPoolExecutor(PROCESSES, initializer=end_with_parent) as pool:
         while running or (missing and failure is None):
             while missing and failure is None and len(running) < PROCESSES:
-                name, notebook = missing.pop(0)
+                # The last first: they take longest, and at the end no process waits for the other.
+                name, notebook = missing.pop()
                 running[pool.submit(execute, root, name, notebook, timeout)] = name
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 name = running.pop(done)
