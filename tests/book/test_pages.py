@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.driving import settle
 from tests.pages import ALIVE, CHAPTERS, PAGES, SITE, Watch, new_context
 
 # What axe-core finds in the theme (sphinx-book-theme 1.3) and in docutils' bibliography: the rule
@@ -139,6 +140,10 @@ def visit(request: pytest.FixtureRequest, path: str, site: str) -> Visit:
     session.send("Network.setCacheDisabled", {"cacheDisabled": True})  # a first visit
     urls: dict[str, str] = {}
     sizes: dict[str, float] = {}
+    under_way: set[str] = set()
+    session.on("Network.requestWillBeSent", lambda e: under_way.add(e["requestId"]))
+    for end in ("Network.loadingFinished", "Network.loadingFailed"):
+        session.on(end, lambda e: under_way.discard(e["requestId"]))
     session.on(
         "Network.responseReceived", lambda e: urls.update({e["requestId"]: e["response"]["url"]})
     )
@@ -146,7 +151,9 @@ def visit(request: pytest.FixtureRequest, path: str, site: str) -> Visit:
         "Network.loadingFinished", lambda e: sizes.update({e["requestId"]: e["encodedDataLength"]})
     )
     watch.open(path)
-    page.wait_for_load_state("networkidle")
+    settle(page)  # what is asked for when it comes into view
+    while under_way:
+        page.wait_for_timeout(5)
     loaded = [key for key, url in urls.items() if "/_images/" not in url]
     requests = [urls[key] for key in loaded if urls[key].startswith("http")]
     weights = [sizes.get(key, 0) for key in loaded]
