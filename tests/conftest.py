@@ -72,19 +72,25 @@ def kernel_calls(monkeypatch: pytest.MonkeyPatch) -> Sequence[Any]:
     return kernel.call_args_list
 
 
-# Numbers travel as the base64 text of their bytes: exact, NaN and infinity included.
-COMPUTE_ALL = """async ([source, calls]) => {
+# Numbers travel as the base64 text of their bytes: exact, NaN and infinity included. An array that
+# many calls share travels once.
+COMPUTE_ALL = """async ([source, calls, arrays]) => {
   const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
   const { compute } = await import(url);
   URL.revokeObjectURL(url);
-  const floats = (text) =>
-    new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
-  const revive = (_, value) => (value?.float32 === undefined ? value : floats(value.float32));
+  const floats = arrays.map((text) => {
+    const binary = atob(text);
+    const bytes = new Uint8Array(binary.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+    return new Float32Array(bytes.buffer);
+  });
+  const revive = (_, value) => (value?.float32 === undefined ? value : floats[value.float32]);
   const text = (numbers) => {
-    let bytes = "";
-    for (const byte of new Uint8Array(Float64Array.from(numbers).buffer))
-      bytes += String.fromCharCode(byte);
-    return btoa(bytes);
+    const bytes = new Uint8Array(Float64Array.from(numbers).buffer);
+    let binary = "";
+    for (let at = 0; at < bytes.length; at += 8192)
+      binary += String.fromCharCode(...bytes.subarray(at, at + 8192));
+    return btoa(binary);
   };
   return JSON.parse(calls, revive).map((call) =>
     Object.entries(compute(call)).map(([name, numbers]) => [name, text(numbers)]));
@@ -102,16 +108,19 @@ def javascript(browser: Browser) -> Iterator[JavaScript]:
     """
     page = browser.new_page()
 
-    def packed(value: Any) -> dict[str, str]:
-        data = np.ascontiguousarray(value, dtype="<f4").tobytes()
-        return {"float32": base64.b64encode(data).decode()}
-
     def run(module: Path, calls: list[dict[str, Any]]) -> list[dict[str, list[float]]]:
+        arrays: dict[bytes, int] = {}
+
+        def packed(value: Any) -> dict[str, int]:
+            data = np.ascontiguousarray(value, dtype="<f4").tobytes()
+            return {"float32": arrays.setdefault(data, len(arrays))}
+
         source = joined(module) + "\nexport { compute };\n"
         text = json.dumps(calls, default=packed, allow_nan=False)
+        sent = [base64.b64encode(data).decode() for data in arrays]
         return [
             {name: np.frombuffer(base64.b64decode(data), "<f8").tolist() for name, data in result}
-            for result in page.evaluate(COMPUTE_ALL, [source, text])
+            for result in page.evaluate(COMPUTE_ALL, [source, text, sent])
         ]
 
     yield run

@@ -121,6 +121,9 @@ def test_what_it_requires_has_lower_bounds_only(metadata: Metadata) -> None:
     assert [specifier.operator for specifier in metadata.requires_python or ()] == [">="]
 
 
+ROOTS = re.compile(r"^(\w+)(?:/__init__)?\.py,", re.M)  # in a list of installed files
+
+
 def imported_by_chapters() -> set[str]:
     """The distributions that a chapter imports, besides our own."""
     roots = set()
@@ -136,10 +139,9 @@ def imported_by_chapters() -> set[str]:
                     roots.add(node.module.partition(".")[0])
     # by their files: packages_distributions() of Python 3.10 knows only those with a top_level.txt
     known = {
-        file.parts[0]: distribution.metadata["Name"].lower()
+        root: distribution.metadata["Name"].lower()
         for distribution in distributions()
-        for file in distribution.files or ()
-        if file.suffix == ".py"
+        for root in ROOTS.findall(distribution.read_text("RECORD") or "")
     }
     return {known[root] for root in roots - set(sys.stdlib_module_names) - {"attn_utils"}}
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from attn_utils import variants
+from attn_utils.variants import widget
 from attn_utils.widgets import VariantLab
 from tests.conftest import JavaScript
 from tests.widgets.computing import equal_references
@@ -31,6 +34,12 @@ def random_lab(random: np.random.Generator) -> VariantLab:
         fetched=int(random.integers(1, 9)) if random.random() < 0.5 else 0,
         cap=str(random.choice(["off", "20", "10", "5", "2"])),
     )
+
+
+@pytest.fixture(autouse=True)
+def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The models' file is read once and not for each lab; nothing here changes a model."""
+    monkeypatch.setattr(widget, "load_cafe", functools.cache(widget.load_cafe))
 
 
 def test_compute_equals_the_reference(javascript: JavaScript) -> None:
