@@ -32,7 +32,7 @@ OPENED = [
 # Most of axe's time goes into thousands of words of code that look alike. This marks three of each
 # look: colour and font over the same backgrounds. What is taken out of the flow may lie over
 # something else than what it stands in: all of it is marked, and so are controls. The words of code
-# that are not marked become plain text.
+# that are not marked become plain text. A formula's MathML is only spoken, and has no contrast.
 MARK_LOOKS = """() => {
   const still = (s) => s.position === "static" || (s.position === "relative" &&
     [s.top, s.right, s.bottom, s.left].every((x) => x === "auto" || x === "0px"));
@@ -51,7 +51,7 @@ MARK_LOOKS = """() => {
   const worded = (element) =>
     [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
   const count = new Map();
-  for (const element of document.querySelectorAll("body *")) {
+  for (const element of document.querySelectorAll("body *:not(mjx-assistive-mml *)")) {
     const control = element.matches("input, select, textarea, button");
     if (!element.checkVisibility() || !(control || worded(element))) continue;
     const s = getComputedStyle(element);
