@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,13 @@ from .pages import phone, site, watch, watch_everywhere, wide  # noqa: F401
 expect.set_options(timeout=60_000)
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what stays to the end: PyTorch and thousands of tests."""
+    gc.collect()
+    gc.freeze()
+
 
 FLAGS = [
     *["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],

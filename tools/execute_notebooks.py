@@ -1,4 +1,4 @@
-"""Execute the book's notebooks, two at a time, into the cache in which the build looks for them.
+"""Execute the book's notebooks, a few at a time, into the cache in which the build looks for them.
 
     python tools/execute_notebooks.py
 
@@ -35,7 +35,8 @@ from execution_cache import Caches, read
 from failing_cell import say_failure
 from kernel_guard import prepare_kernels
 
-PROCESSES = min(2, os.cpu_count() or 1)  # more kernels than cores only get in each other's way
+# More kernels than cores only get in each other's way; each holds up to a gigabyte of memory.
+PROCESSES = min(4, os.cpu_count() or 1)
 
 
 class CellFailed(Exception):

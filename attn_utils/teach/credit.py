@@ -104,15 +104,21 @@ def code_of(chapter: Chapter, exercise: Exercise, *, solved: bool) -> str:
     """
     own = exercise.folds if solved else exercise.stubs
     others = {text for e in chapter.exercises for text in (*e.folds, *e.stubs)} - set(own)
-    code: list[str] = []
+    code: list[tuple[str, needs.Unit]] = []
     for cell in chapter.cells:
         text = source(cell)
         if cell["cell_type"] == "code" and text not in others:
-            code += [line for line in needs.statements(text) if not _is_check(line)]
+            code += _statements(text)
         if text == (own or ("",))[-1]:
             break
-    units = [*map(needs.unit, code), needs.unit(exercise.expression)]
-    return "\n".join(code[number] for number in needs.needed(units, [len(units) - 1])[:-1])
+    units = [*(unit for _, unit in code), needs.unit(exercise.expression)]
+    return "\n".join(code[number][0] for number in needs.needed(units, [len(units) - 1])[:-1])
+
+
+@functools.cache  # of each answer that is not right, the whole chapter is asked
+def _statements(cell: str) -> tuple[tuple[str, needs.Unit], ...]:
+    """Split a cell of the book into its statements, without checks, each with its names."""
+    return tuple((line, needs.unit(line)) for line in needs.statements(cell) if not _is_check(line))
 
 
 def _from_book(chapter: Chapter, exercise: Exercise, *, solved: bool) -> Any:

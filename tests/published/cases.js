@@ -1,5 +1,5 @@
 // What the tests call of the reaction explorer's files. Text travels as its code points.
-import { mapOf, nextPass, PASSES, startRun } from "../../attn_utils/published/compute.js";
+import { mapOf, nextPass, startRun } from "../../attn_utils/published/compute.js";
 import { labelOf } from "../../attn_utils/published/drawing.js";
 import { layOut } from "../../attn_utils/published/layout.js";
 import { contradictionsIn, isBalanced, originsOf } from "../../attn_utils/published/mapping.js";
@@ -25,7 +25,7 @@ const CALLS = {
     listed(
       runs.map(({ ids, maps }) => {
         const run = startRun(tensors, ids);
-        while (run.passed < PASSES) nextPass(run);
+        while (run.passed < Math.max(...maps.map(([layer]) => layer))) nextPass(run);
         return maps.flatMap(([layer, head]) => Array.from(mapOf(run, layer, head)));
       }),
     ),

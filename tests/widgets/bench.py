@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import itertools
 import json
 import re
 import sys
@@ -77,6 +78,7 @@ class Bench:
         self.kind = kind
         self.widget = kind()
         self.bad: list[str] = []
+        self.visits = itertools.count()
         site = site_of(self.widget)
         # two dots for a CSS pixel, as a saved picture has them
         window = {"viewport": {"width": 1300, "height": 900}, "device_scale_factor": 2}
@@ -100,8 +102,8 @@ class Bench:
 
     def open_link(self, fragment: str, *, load: bool = True) -> Locator:
         """Load the page afresh with anything behind its address, and the widget's weights."""
-        self.page.goto("about:blank")  # a change of the fragment alone loads nothing
-        self.page.goto(URL + fragment)
+        # another query each time: a change of the fragment alone loads nothing
+        self.page.goto(f"{URL}?{next(self.visits)}{fragment}")
         box = self.page.locator(".aw[data-ready]")
         box.wait_for()
         if load:

@@ -70,6 +70,9 @@ const openWorkshop = () => {
   host.style.cssText = "all: initial; position: absolute; left: -99999px;";
   const root = host.attachShadow({ mode: "open" });
   document.body.append(host);
+  // Without the browsers' own properties and without those that name others again.
+  const names = [...getComputedStyle(host)].filter((name) => !/^-|block|inline/.test(name));
+  const stylesOf = (style) => new Map(names.map((name) => [name, style.getPropertyValue(name)]));
   const known = new Map();
   const defaultsOf = (node) => {
     if (!known.has(node.localName)) {
@@ -80,16 +83,8 @@ const openWorkshop = () => {
     }
     return known.get(node.localName);
   };
-  return { root, defaultsOf, close: () => host.remove() };
+  return { root, stylesOf, defaultsOf, close: () => host.remove() };
 };
-
-// Properties by name, without the browsers' own and without those that name others again.
-const stylesOf = (style) =>
-  new Map(
-    [...style]
-      .filter((name) => !/^-|block|inline/.test(name))
-      .map((name) => [name, style.getPropertyValue(name)]),
-  );
 
 // What has to be written down: what the tag does not bring along and what the parent does not
 // hand down (which properties are handed down need not be known for that), and how lines break,
@@ -107,7 +102,7 @@ const styleText = (styles, defaults, parentStyles) =>
 
 const styledCopy = (node, parentStyles, workshop) => {
   const copy = bareCopy(node);
-  const styles = stylesOf(getComputedStyle(node));
+  const styles = workshop.stylesOf(getComputedStyle(node));
   copy.setAttribute("style", styleText(styles, workshop.defaultsOf(copy), parentStyles));
   copy.append(
     ...pseudoCopy(node, "::before", styles, workshop),
@@ -162,7 +157,7 @@ const pseudoCopy = (node, which, parentStyles, workshop) => {
   const computed = getComputedStyle(node, which);
   const content = computed.content.match(/^"(.*)"$/);
   if (!content) return []; // "none" or "normal"
-  const styles = stylesOf(computed);
+  const styles = workshop.stylesOf(computed);
   const copy = element("span", { textContent: content[1] });
   copy.setAttribute("style", styleText(styles, workshop.defaultsOf(copy), parentStyles));
   return [copy];
