@@ -1,4 +1,7 @@
-"""What several groups of tests need."""
+"""What several groups of tests need.
+
+PyTorch is imported where it is used: the process that only hands tests out reads this file, too.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +11,22 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
-import torch.nn.functional as F
 from chromium import HINT, find_chromium
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, expect, sync_playwright
-from torch import Tensor
-
-from attn_utils.data import table_scene
-from attn_utils.data.desk import Box
-from attn_utils.widgets.joining import joined
 
 # fixtures: the built book, open in a browser
 from .pages import phone, site, watch, watch_everywhere, wide  # noqa: F401
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from attn_utils.data.desk import Box
 
 # A busy machine takes its time, to draw a page as well as an example.
 expect.set_options(timeout=60_000)
@@ -69,12 +71,16 @@ def browser(chromium: str) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def table() -> tuple[Tensor, dict[str, Box]]:
     """The table of chapter 1: drawing it takes a second."""
+    from attn_utils.data import table_scene
+
     return table_scene()
 
 
 @pytest.fixture
 def kernel_calls(monkeypatch: pytest.MonkeyPatch) -> Sequence[Any]:
     """What PyTorch's fused kernel was called with: pairs of args and kwargs."""
+    import torch.nn.functional as F
+
     kernel = Mock(wraps=F.scaled_dot_product_attention)
     monkeypatch.setattr(F, "scaled_dot_product_attention", kernel)
     return kernel.call_args_list
@@ -114,6 +120,8 @@ def javascript(browser: Browser) -> Iterator[JavaScript]:
     ``javascript(file, calls)`` joins the module with what it imports. Arrays and tensors in a call
     arrive as Float32Array, everything else as JSON; results come back as lists of floats.
     """
+    from attn_utils.widgets.joining import joined
+
     page = browser.new_page()
 
     def run(module: Path, calls: list[dict[str, Any]]) -> list[dict[str, list[float]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,13 @@ def soup(path: str) -> BeautifulSoup:
     if not (SITE / path).exists():
         pytest.fail("the book is not built: run `make book` first")
     return BeautifulSoup((SITE / path).read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten() -> Iterator[None]:
+    """Fifty pages in parts are half a million objects, at which every later test would look."""
+    yield
+    soup.cache_clear()
 
 
 def target(path: str, element: Tag, attribute: str) -> Path:
