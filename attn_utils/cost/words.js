@@ -26,6 +26,7 @@ export const perByte = (flops, bytes) => {
 };
 
 export const powerOfTen = (exponent) => {
-  const raised = [...String(exponent)].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c]));
+  const digits = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+  const raised = [...String(exponent)].map((c) => (c === "-" ? "⁻" : digits[c]));
   return `10${raised.join("")}`;
 };

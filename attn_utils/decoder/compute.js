@@ -80,8 +80,8 @@ const lookAt = (model, keys, rows, state) => {
   return { weights, context };
 };
 
-// Greedy decoding: the logits (10 × classes), their softmax, the classes that are written, and with
-// attention the weights (10 × S). Tokens count from 1; without any, nothing is written.
+// Greedy decoding: the logits (10 × classes), their softmax, the classes that are written, and
+// with attention the weights (10 × S). Tokens count from 1; without any, nothing is written.
 const decode = (model, tokens) => {
   const [S, classes] = [tokens.length, model["decoder.output.bias"].length];
   const hasAttention = "decoder.attention.w_v.weight" in model;

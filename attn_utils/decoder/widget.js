@@ -166,8 +166,8 @@ const goalsOf = (view) => {
   return [
     {
       text:
-        "Step to the output character that reads the month’s name: letters get at least 0.50 of " +
-        "its attention.",
+        "Step to the output character that reads the month’s name: letters get at least 0.50 " +
+        "of its attention.",
       reached: () => [5, 6].includes(w.get("step")) && weightOnLetters(w.get("step")) >= 0.5,
     },
     {

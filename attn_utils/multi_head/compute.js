@@ -1,5 +1,5 @@
 // What the heads answer. The task's logits are linear in them, so they follow the faders at once:
-// logits = bias + Σ_h fader_h · contribution_h. HeadExplorer.reference computes the same in torch.
+// logits = bias + Σ_h fader_h · contribution_h. HeadExplorer.reference is the same in torch.
 
 const logitsOf = ({ _shape, _contributions, _bias, faders }) => {
   const [N, H, , , C] = _shape;

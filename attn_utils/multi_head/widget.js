@@ -250,7 +250,7 @@ const goalsOf = (view) => {
       reached: () => H > 1 && muted() === H - 1 && isRightNow(view),
     },
     {
-      text: "Tick “let me guess first” and predict the answers of three examples from the lines.",
+      text: "Tick “let me guess first” and predict three examples’ answers from the lines.",
       reached: () => [...view.firsts.values()].filter(Boolean).length >= 3,
     },
   ].filter(Boolean);

@@ -1,4 +1,4 @@
-// Nadaraya–Watson kernel regression in double precision (attn_utils.pooling is the same in torch).
+// Nadaraya–Watson kernel regression in double precision (attn_utils.pooling: the same in torch).
 
 // Up to a factor, which cancels in the weights.
 export const KERNELS = {

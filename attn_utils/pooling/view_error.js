@@ -67,7 +67,8 @@ export const errorPanel = (view, width) => {
 
 const stepInWords = (h, { next, losses, passed, isAtEnd }) => {
   const [before, after] = losses;
-  const change = `w ${short(1 / h)} → ${short(1 / next)}, loss ${short(before)} → ${short(after)}.`;
+  const loss = `loss ${short(before)} → ${short(after)}.`;
+  const change = `w ${short(1 / h)} → ${short(1 / next)}, ${loss}`;
   const overshot = passed ? " Overshot: it passed a minimum." : "";
   const grown = after > before ? " Overshot: the loss grew." : overshot;
   return `${change}${grown}${isAtEnd ? " The range ends here." : ""}`;

@@ -26,10 +26,10 @@ export const named = ({ text, place }) => `${quoted(text)} at place ${place}`;
 // What the model reads: its tokens, and their numbers in the vocabulary.
 export const tokensOf = (text, vocabulary) => {
   const symbols = symbolsOf(text);
-  const arrows = symbols.filter((symbol) => symbol.text === ">>");
-  if (arrows.length !== 1)
+  const count = symbols.filter((symbol) => symbol.text === ">>").length;
+  if (count !== 1)
     throw new Fault(
-      `A reaction is written “reactants>>product”, with one “>>”; here are ${arrows.length}.`,
+      `A reaction is written “reactants>>product”, with one “>>”; here are ${count}.`,
     );
   const number = new Map(vocabulary.map((token, k) => [token, k]));
   const unknown = symbols.find((symbol) => !number.has(symbol.text));

@@ -83,7 +83,7 @@ const addParts = (view) => {
     what: "model",
     use: (bytes) => takeModel(view, bytes),
   });
-  const arrow = element("span", { className: "aw-rx-arrow", textContent: "→", ariaHidden: "true" });
+  const arrow = element("span", { className: "aw-rx-arrow", ariaHidden: "true" }, "→");
   const sides = [view.reactants.node, arrow, view.product.node];
   w.controls.append(exampleField(view), textField(view), slider(w, "layer", WHOLE));
   w.controls.append(slider(w, "head", WHOLE));

@@ -63,8 +63,8 @@ const deviationOf = (scores) => {
   const square = scores.reduce((sum, s) => sum + s * s, 0) / scores.length;
   return Math.sqrt(Math.max(0, square - mean * mean));
 };
-// How many scores fall into each of the bins from −reach to reach; what lies outside counts in the
-// last bin.
+// How many scores fall into each of the bins from −reach to reach; what lies outside counts in
+// the last bin.
 const countsOf = (scores, bins, reach) => {
   const counts = new Float64Array(bins);
   for (const s of scores) {

@@ -70,8 +70,8 @@ export const weightPanel = (view) => {
   const count = view.now.weighed.keys.length;
   const [bars, meters, wins] = [keyBars(count), saturation(count), winnerList()];
   const note = hint(
-    `Entropy of the weights, at most log ${count}; largest entry αᵢ(1 − αᵢ) of the softmax's ` +
-      "Jacobian, at most ¼.",
+    `Entropy of the weights, at most log ${count}; largest entry αᵢ(1 − αᵢ) of the ` +
+      "softmax's Jacobian, at most ¼.",
   );
   const caption = hint("The winner under each rule:");
   const parts = [bars.node, meters.node, note, caption, wins.node];

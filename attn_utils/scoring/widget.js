@@ -111,8 +111,8 @@ const goalsOf = (view) => [
   },
   {
     text:
-      "At d ≥ 256, undo the damage without √d, by temperature alone: the entropy that √d gives " +
-      "at temperature 1, within 2 %.",
+      "At d ≥ 256, undo the damage without √d, by temperature alone: the entropy that √d " +
+      "gives at temperature 1, within 2 %.",
     reached: () => isUndone(view.now, view.atOne),
   },
 ];

@@ -1,4 +1,4 @@
-// The mask studio: softmax(QKᵀ/√d + mask) V, one small matrix after the other, every entry open.
+// The mask studio: softmax(QKᵀ/√d + mask) V, one small matrix after another, every entry open.
 import { button, field, select, slider, toggle } from "../widgets/kit/controls.js";
 import { element, freshId } from "../widgets/kit/dom.js";
 import { onceShown, openWidget } from "../widgets/kit/frame.js";

@@ -75,11 +75,10 @@ const denominator = (row) => {
   const inAll = Number.isFinite(total) ? `, ${shortly(total)} in all` : "";
   return `the row’s exponentials${inAll}`;
 };
-const NAN_ROW =
-  "no key is allowed in this row. −∞ minus −∞ is not a number, and neither is the whole row";
+const NO_KEY = "no key is allowed in this row. −∞ minus −∞ is not a number, nor is the row";
 const weightInWords = (now, i, j) => {
   const at = i * now.n + j;
-  if (Number.isNaN(now.weights[at])) return NAN_ROW;
+  if (Number.isNaN(now.weights[at])) return NO_KEY;
   if (now.way === "zero after softmax" && !now.permitted[at]) return "set to 0 after the softmax";
   const row = Array.from(now.masked.subarray(i * now.n, i * now.n + now.n));
   if (row.every((score) => score === -Infinity))
@@ -119,8 +118,8 @@ export const emptyRows = ({ n, permitted, tokens }) =>
 
 const EMPTY_ROW = {
   "-inf":
-    ", and −∞ − (−∞) is not a number. NaN spreads into the output and, in training, into every " +
-    "parameter. The package returns 0 for such a row.",
+    ", and −∞ − (−∞) is not a number. NaN spreads into the output and, in training, " +
+    "into every parameter. The package returns 0 for such a row.",
   "-1e9":
     ". All scores are the same −1e9, so all forbidden keys get equal weights: an average of " +
     "exactly what should not be seen. The package returns 0.",

@@ -33,8 +33,9 @@ const addConvolved = (map, to, input, side, kernel, size, stride) => {
     }
 };
 
-// `x` has `channels` maps of side × side; `form` is as the stem's: how many maps come out, how many
-// go in, kernel size, stride, whether what is negative becomes 0. Returns the maps and their side.
+// `x` has `channels` maps of side × side; `form` is as the stem's: how many maps come out, how
+// many go in, kernel size, stride, whether what is negative becomes 0. Returns the maps and their
+// side.
 const convolve = (x, side, [out, channels, size, stride, relu], weight, bias = null) => {
   const to = Math.floor((side - 1) / stride) + 1;
   const y = new Float64Array(out * to * to);

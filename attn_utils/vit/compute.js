@@ -5,8 +5,9 @@ import { handMadeAttention, handMadeTokens } from "./hand_made.js";
 const REAL = 224; // pixels of a photograph, as a ViT takes it
 const WIDTH = 768; // of a token in ViT-Base
 
-// P prefix tokens, then the patches: `rows` × `columns` of them, size × size pixels in C channels,
-// each a token of width D. Of photographs only the patches attend; a class token would come first.
+// P prefix tokens, then the patches: `rows` × `columns` of them, size × size pixels in C
+// channels, each a token of width D. Of photographs only the patches attend; a class token would
+// come first.
 export const cutOf = ({ _shape: [, height, width], _model, patch }) => {
   if (!_model.length) {
     const [size, rows] = [Number(patch), REAL / Number(patch)];

@@ -23,7 +23,7 @@ export const freshId = (() => {
 })();
 
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
-export const fixed = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits) : "–");
+export const fixed = (x, digits = 2) => (Number.isFinite(x) ? x.toFixed(digits) : "–");
 
 // A finger that starts here drags and does not scroll: inside an SVG, touch-action alone is not
 // enough.

@@ -14,7 +14,8 @@ export const softmaxInto = (scores, weights, from = 0, count = scores.length) =>
 
 export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
-// erf(x) = 2/√π e^(−x²) Σ 2ⁿ x^(2n+1) / (1·3·5 … (2n+1)): no term is negative, nothing cancels.
+// erf(x) = 2/√π e^(−x²) Σ 2ⁿ x^(2n+1) / (1·3·5 … (2n+1)): no term is negative,
+// nothing cancels.
 const erf = (x) => {
   if (Math.abs(x) > 5) return Math.sign(x);
   let [term, sum] = [x, x];
