@@ -80,6 +80,7 @@ def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Exec
         record_timing=False,  # it would be metadata of the cells, at which the cache looks
         resources={"metadata": {"path": str((root / name).parent)}},
         extra_arguments=["--log-level=ERROR"],  # no advice on the kernel's transport
+        shutdown_kernel="immediate",  # the other way it tidies up for a second: nothing is left
         on_cell_execute=lambda cell, cell_index: started.append(cell),
         on_cell_executed=lambda **_: peaks.append(peak_megabytes(kernel_of(client))),
     )

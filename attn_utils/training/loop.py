@@ -153,7 +153,14 @@ def fit(
         check_writable(path)
         saved = read_checkpoint(path, settings, model, device) if path.exists() else None
 
-    optimiser = torch.optim.AdamW(model.to(device).parameters(), lr=lr, weight_decay=weight_decay)
+    parameters = list(model.to(device).parameters())
+    optimiser = torch.optim.AdamW(
+        parameters,
+        lr=lr,
+        weight_decay=weight_decay,
+        # one call of PyTorch's for all parameters, not a dozen for each; for what it is written for
+        fused=device.type in ("cpu", "cuda", "mps") and not any(map(torch.is_complex, parameters)),
+    )
     shuffle = torch.Generator("cpu").manual_seed(seed)
     steps = math.ceil(len(labels) / batch_size)  # in an epoch
     history, best = History(), None

@@ -163,14 +163,22 @@ def _check_history(history: dict[str, Any], settings: dict[str, Any]) -> None:
 
 def _check_optimiser(state: dict[Any, Any], parameters: list[nn.Parameter]) -> None:
     """Raise an error unless this is AdamW's state, for parameters that had gradients."""
+    zero = torch.zeros(())
     like = {
-        i: {"step": torch.zeros(()), "exp_avg": p.detach(), "exp_avg_sq": p.detach()}
+        i: {"step": zero, "exp_avg": p.detach(), "exp_avg_sq": p.detach()}
         for i, p in enumerate(parameters)
     }
-    if not _is_like({i: like[i] for i in state}, state) or any(
-        not 1 <= entry["step"].item() < math.inf for entry in state.values()
-    ):
+    # AdamW counts in float32, or in double precision where that is PyTorch's default
+    counted = {
+        i: {**entry, "step": zero} for i, entry in state.items() if _is_count(_part(entry, "step"))
+    }
+    if counted.keys() != state.keys() or not _is_like({i: like[i] for i in state}, counted):
         raise ValueError("an optimiser's state that cannot be")
+
+
+def _is_count(x: Any) -> bool:
+    is_number = isinstance(x, Tensor) and x.shape == () and x.is_floating_point()
+    return is_number and 1 <= x.item() < math.inf
 
 
 def _check_random(states: list[Tensor], device: torch.device) -> None:

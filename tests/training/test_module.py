@@ -11,7 +11,6 @@ import pickle
 import re
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -469,6 +468,7 @@ def test_two_runs_write_to_one_path(tmp_path, monkeypatch):
 
 
 def nested(depth):
+    """A short file that would keep for ever whoever walks through all 2**depth ends of it."""
     value = ["x"]
     for _ in range(depth):
         value = [value, value]
@@ -493,7 +493,7 @@ DAMAGES = [
         for part in ("settings", "history", "model", "optimiser", "random", "best")
         for value in (..., [], {}, None, 3, torch.ones(3))
     ],
-    ("settings.lr", nested(22)),
+    ("settings.lr", nested(60)),
     ("settings.lr", "x" * 1000),
     ("settings.lr", 10**5000),
     ("settings.lr", torch.ones(3)),
@@ -518,7 +518,7 @@ DAMAGES = [
     ("optimiser.state", ...),
     ("optimiser.state.0", {}),
     ("optimiser.state.99", {}),
-    ("optimiser.state", {"x": nested(22)}),
+    ("optimiser.state", {"x": nested(60)}),
     ("optimiser.state.0.step", torch.tensor(-1.0)),
     ("optimiser.state.0.step", torch.tensor(math.nan)),
     ("optimiser.state.0.step", 3),
@@ -549,10 +549,8 @@ def test_a_damaged_checkpoint_is_refused_before_anything_is_touched(
     torch.save(state, path)
     model = net(seed=3)
     before, generator = bits(model), torch.get_rng_state()
-    start = time.process_time()
     with pytest.raises(ValueError, match=r"^(checkpoint|lr): expected") as caught:
         fit(model, blobs(), blobs(seed=1), checkpoint=path, **QUICK)
-    assert time.process_time() - start < 1
     assert len(str(caught.value)) < 300 + len(str(path))
     assert same(bits(model), before)
     assert model.training
@@ -593,6 +591,51 @@ def test_the_file_does_not_set_the_optimiser(tmp_path):
     state["optimiser"]["param_groups"][0].update(weight_decay=1e9, betas=(0.0, 0.0), maximize=True)
     torch.save(state, path)
     assert same(whole_run(checkpoint=path)[0], want[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("default", [torch.float32, torch.float64])
+def test_resuming_whatever_the_numbers_are(tmp_path, dtype, default):
+    """AdamW counts its steps in a type that depends on PyTorch's default one."""
+    path, (x, y) = tmp_path / "run.pt", blobs()
+    calls = []
+
+    def dies(x):
+        calls.append(len(x))
+        if len(calls) == 9:  # six batches are an epoch
+            raise KilledError
+        return x
+
+    def run(augment=None, **options):
+        model = net().to(dtype)
+        fit(model, (x.to(dtype), y), augment=augment, **options, **QUICK)
+        return bits(model)
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(default)
+    try:
+        with pytest.raises(KilledError):
+            run(augment=dies, checkpoint=path)
+        assert path.exists()
+        assert same(run(checkpoint=path), run())
+    finally:
+        torch.set_default_dtype(before)
+
+
+def test_complex_parameters_are_trained():
+    """PyTorch's one call for all parameters takes real numbers only."""
+
+    class Sizes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(4, 3, dtype=torch.complex64))
+
+        def forward(self, x):
+            return (x.to(torch.complex64) @ self.weight).abs()
+
+    torch.manual_seed(0)
+    losses = fit(Sizes(), blobs(), epochs=30, lr=0.1, progress=False).train_loss
+    assert losses[-1] < losses[0] / 2
 
 
 @pytest.mark.parametrize("number", [np.float64, np.float32, torch.tensor])
