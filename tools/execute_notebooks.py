@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 from execution_cache import Caches, read
 from failing_cell import say_failure
+from forked_kernels import fork_kernel
 from kernel_guard import prepare_kernels
 
 # More kernels than cores only get in each other's way; each holds up to a gigabyte of memory.
@@ -84,6 +85,7 @@ def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Exec
         on_cell_execute=lambda cell, cell_index: started.append(cell),
         on_cell_executed=lambda **_: peaks.append(peak_megabytes(kernel_of(client))),
     )
+    fork_kernel(client)
     start = time.monotonic()
     try:
         client.execute()

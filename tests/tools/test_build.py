@@ -133,6 +133,36 @@ def test_a_slow_cell_and_a_dead_kernel_are_named(
     assert reason in str(failed.value)
 
 
+def test_kernels_have_nothing_of_each_other(book: Path) -> None:
+    """They may be copies of one process, which has made imports and nothing else."""
+    seen = """
+import os, subprocess, sys
+import matplotlib
+from matplotlib import pyplot as plt
+assert not hasattr(sys, "mark") and "MARK" not in os.environ and "first" not in globals()
+assert matplotlib.rcParams["lines.linewidth"] == 1.5
+assert not any(path.endswith(("tools", "_ext")) for path in sys.path), sys.path
+assert subprocess.run([sys.executable, "-c", "raise SystemExit(3)"]).returncode == 3
+plt.plot([1, 2]);
+"""
+    mark = """
+first = os.getpid()
+sys.mark = os.environ["MARK"] = "1"
+matplotlib.rcParams["lines.linewidth"] = 9
+"""
+    for name in ("a", "b"):
+        write_notebook(book / "book" / f"{name}.ipynb", seen, mark, "print(first)")
+    executed = [
+        execute_notebooks.execute(book, name, notebook, timeout=60).notebook
+        for name, notebook in execute_notebooks.notebooks_of(book).items()
+    ]
+    assert all("image/png" in book.cells[0].outputs[0].data for book in executed)
+    first, second = (int(book.cells[2].outputs[0].text) for book in executed)
+    assert first != second
+    assert not psutil.pid_exists(first)
+    assert not psutil.pid_exists(second)
+
+
 def test_a_build_that_is_killed_leaves_no_process_behind(book: Path) -> None:
     for name in ("a", "b"):
         write_notebook(
