@@ -155,11 +155,7 @@ def fit(
 
     parameters = list(model.to(device).parameters())
     optimiser = torch.optim.AdamW(
-        parameters,
-        lr=lr,
-        weight_decay=weight_decay,
-        # one call of PyTorch's for all parameters, not a dozen for each; for what it is written for
-        fused=device.type in ("cpu", "cuda", "mps") and not any(map(torch.is_complex, parameters)),
+        parameters, lr=lr, weight_decay=weight_decay, fused=_can_be_fused(parameters, device)
     )
     shuffle = torch.Generator("cpu").manual_seed(seed)
     steps = math.ceil(len(labels) / batch_size)  # in an epoch
@@ -316,6 +312,17 @@ def _pair(name: str, pair: tuple[Tensor, Tensor], device: torch.device) -> tuple
             f"{name}: expected labels that are classes 0, 1, …, got {labels.dtype}, {least.item()}"
         )
     return inputs.to(device), labels.to(device, torch.long)
+
+
+def _can_be_fused(parameters: list[nn.Parameter], device: torch.device) -> bool:
+    """Whether one call of PyTorch's does what otherwise takes a dozen for each parameter.
+
+    It is not written for complex numbers, and computes something else where a parameter lies in
+    memory in another way than its gradient.
+    """
+    return device.type in ("cpu", "cuda", "mps") and all(
+        p.is_contiguous() and not p.is_complex() for p in parameters
+    )
 
 
 def _share_of_rate(step: int, steps: int, warmup: float) -> float:
