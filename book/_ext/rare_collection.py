@@ -13,8 +13,8 @@ from typing import Any
 from sphinx.application import Sphinx
 
 # New objects until the youngest are looked at (Python: 700), and how many such looks until the next
-# older ones are (10 and 10). Less often still saves one more second, and costs 0.3 GB.
-THRESHOLDS = 20000, 10, 20
+# older ones are (10 and 10): the oldest never. That takes 0.4 GB more, and less than two notebooks.
+THRESHOLDS = 5000, 10, 1000
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def test_the_page_shows_the_trained_net(watch: Watch) -> None:
     found = numbers(page)
     assert found["share"][0] > 0.5
     assert len(found["gate"]) == 15 * 15
-    assert len(found["channel_gate"]) == 24
+    assert len(found["channel_gate"]) == 16
     assert all(0 <= g <= 1 for g in found["gate"] + found["channel_gate"])
     assert watch.bad == []
 
