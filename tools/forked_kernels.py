@@ -98,9 +98,18 @@ def forking_process(whose: int) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, __file__], stdin=pipe, stdout=pipe, text=True)
 
 
+def can_fork() -> bool:
+    """Whether this is Linux, and no sandbox forbids to hold processes that are no children."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
 def fork_kernel(client: NotebookClient) -> None:
     """Let the kernel of a client be forked, where that is safe."""
-    if sys.platform == "linux":
+    if can_fork():
         manager = client.create_kernel_manager()
         manager.provisioner = ForkingProvisioner(
             kernel_id=str(uuid.uuid4()), kernel_spec=manager.kernel_spec, parent=manager
