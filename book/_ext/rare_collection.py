@@ -1,8 +1,8 @@
 """Sphinx extension: while pages are built, Python looks for circular garbage less often.
 
 What is read of the pages stays to the end, and is made of circles. With Python's own settings the
-collector walks through all of it some twenty times, a quarter of the time that the pages take, and
-finds next to nothing.
+collector walks through all of it more than twenty times, which is over a quarter of the time that
+the pages take.
 """
 
 from __future__ import annotations
