@@ -13,6 +13,7 @@ from typing import Any
 
 import build_book
 import execute_notebooks
+import forked_kernels
 import nbformat
 import psutil
 import pytest
@@ -156,13 +157,17 @@ sys.mark = os.environ["MARK"] = "1"
 matplotlib.rcParams["lines.linewidth"] = 9
 """
     for name in ("a", "b"):
-        write_notebook(book / "book" / f"{name}.ipynb", seen, mark, "print(first)")
+        write_notebook(
+            book / "book" / f"{name}.ipynb", seen, mark, "print(first, 'torch' in sys.modules)"
+        )
     executed = [
         execute_notebooks.execute(book, name, notebook, timeout=60).notebook
         for name, notebook in execute_notebooks.notebooks_of(book).items()
     ]
-    assert all("image/png" in book.cells[0].outputs[0].data for book in executed)
-    first, second = (int(book.cells[2].outputs[0].text) for book in executed)
+    assert all("image/png" in notebook.cells[0].outputs[0].data for notebook in executed)
+    said = [notebook.cells[2].outputs[0].text.split() for notebook in executed]
+    assert {made for _, made in said} == {str(forked_kernels.can_fork())}
+    first, second = (int(process) for process, _ in said)
     assert first != second
     assert not psutil.pid_exists(first)
     assert not psutil.pid_exists(second)
