@@ -67,8 +67,18 @@ def kernel_of(client: NotebookClient) -> int:
     return int(client.km.provisioner.pid)  # type: ignore[attr-defined]
 
 
-def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Executed:
+def execute(
+    root: Path, name: str, notebook: NotebookNode, timeout: int, *, fork: bool = False
+) -> Executed:
     """Execute a notebook of the book, in its folder and with a kernel of its own.
+
+    Args:
+        root: the folder of _config.yml.
+        name: the notebook's, from there.
+        notebook: gets its outputs.
+        timeout: the most seconds that a cell may take.
+        fork: take the kernel from a process that has made the common imports, where that is safe.
+            It pays for those who execute more than one.
 
     Raises:
         CellFailed: says notebook, cell (code cells count from 1, as in JupyterLab) and error.
@@ -85,7 +95,8 @@ def execute(root: Path, name: str, notebook: NotebookNode, timeout: int) -> Exec
         on_cell_execute=lambda cell, cell_index: started.append(cell),
         on_cell_executed=lambda **_: peaks.append(peak_megabytes(kernel_of(client))),
     )
-    fork_kernel(client)
+    if fork:
+        fork_kernel(client)
     start = time.monotonic()
     try:
         client.execute()
@@ -162,7 +173,7 @@ def execute_missing(root: Path, build: Path, *, again_if_noisy: bool = False) ->
     prepare_kernels()
     # Lists the machine's fonts, once; where that takes long it warns, which fails a notebook.
     importlib.import_module("matplotlib.font_manager")
-    timeout = seconds_per_cell(root)
+    timeout, fork = seconds_per_cell(root), len(missing) > PROCESSES
     print(f"Executing {len(missing)} notebooks, {PROCESSES} at a time", flush=True)
     failure: BaseException | None = None
     running: dict[Future[Executed], str] = {}
@@ -171,7 +182,7 @@ def execute_missing(root: Path, build: Path, *, again_if_noisy: bool = False) ->
             while missing and failure is None and len(running) < PROCESSES:
                 # The last first: they take longest, and at the end no process waits for the other.
                 name, notebook = missing.pop()
-                running[pool.submit(execute, root, name, notebook, timeout)] = name
+                running[pool.submit(execute, root, name, notebook, timeout, fork=fork)] = name
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 name = running.pop(done)
                 failure = failure or done.exception()

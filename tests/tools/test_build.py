@@ -135,12 +135,8 @@ def test_a_slow_cell_and_a_dead_kernel_are_named(
 
 
 @pytest.mark.parametrize("forked", [True, False])
-def test_kernels_have_nothing_of_each_other(
-    book: Path, monkeypatch: pytest.MonkeyPatch, forked: bool
-) -> None:
+def test_kernels_have_nothing_of_each_other(book: Path, forked: bool) -> None:
     """They may be copies of one process, which has made imports and nothing else."""
-    if not forked:  # as on other systems
-        monkeypatch.delattr("os.pidfd_open", raising=False)
     seen = """
 import os, subprocess, sys
 import matplotlib
@@ -161,34 +157,46 @@ matplotlib.rcParams["lines.linewidth"] = 9
             book / "book" / f"{name}.ipynb", seen, mark, "print(first, 'torch' in sys.modules)"
         )
     executed = [
-        execute_notebooks.execute(book, name, notebook, timeout=60).notebook
+        execute_notebooks.execute(book, name, notebook, timeout=60, fork=forked).notebook
         for name, notebook in execute_notebooks.notebooks_of(book).items()
     ]
     assert all("image/png" in notebook.cells[0].outputs[0].data for notebook in executed)
     said = [notebook.cells[2].outputs[0].text.split() for notebook in executed]
-    assert {made for _, made in said} == {str(forked_kernels.can_fork())}
+    assert {made for _, made in said} == {str(forked and forked_kernels.can_fork())}
     first, second = (int(process) for process, _ in said)
     assert first != second
     assert not psutil.pid_exists(first)
     assert not psutil.pid_exists(second)
 
 
-def test_a_build_that_is_killed_leaves_no_process_behind(book: Path) -> None:
-    for name in ("a", "b"):
+def test_where_kernels_cannot_be_forked_they_start_as_usual(
+    book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("os.pidfd_open", raising=False)
+    notebook = execute_notebooks.notebooks_of(book)["book/a.ipynb"]
+    done = execute_notebooks.execute(book, "book/a.ipynb", notebook, timeout=60, fork=True)
+    assert done.notebook.cells[1].outputs[0].text == "2\n"
+
+
+@pytest.mark.parametrize("chapters", ["ab", "abcde"], ids=["own kernels", "forked kernels"])
+def test_a_build_that_is_killed_leaves_no_process_behind(book: Path, chapters: str) -> None:
+    contents = "".join(f"- file: book/{name}\n" for name in chapters)
+    (book / "_toc.yml").write_text(f"format: jb-book\nroot: book/index\nchapters:\n{contents}")
+    for name in chapters:
         write_notebook(
             book / "book" / f"{name}.ipynb",
             f"open('{name}-runs', 'w').close()\nimport time\ntime.sleep(60)",
         )
     (book / "_config.yml").write_text("execute:\n  timeout: 90\n")
     program = (
-        "import sys, execute_notebooks; from pathlib import Path; "
+        "import sys, execute_notebooks; from pathlib import Path; execute_notebooks.PROCESSES = 2; "
         "execute_notebooks.execute_missing(Path('.'), Path('_build'))"
     )
     tools = Path(execute_notebooks.__file__).parent
     with subprocess.Popen(
         [sys.executable, "-c", program], cwd=book, env={**os.environ, "PYTHONPATH": str(tools)}
     ) as build:
-        while not all((book / "book" / f"{name}-runs").exists() for name in ("a", "b")):
+        while len(list((book / "book").glob("*-runs"))) < 2:
             assert build.poll() is None
             time.sleep(0.1)
         children = psutil.Process(build.pid).children(recursive=True)
